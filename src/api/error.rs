@@ -1,0 +1,89 @@
+/// The public error: a stable kind and a sentence that says what to do. Carries no subject, address or token.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Error {
+    kind: ErrorKind,
+    message: String,
+    #[source]
+    source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// What went wrong, in one table that exit codes, HTTP status and C codes share.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// A bug or a failing system.
+    Failed,
+    /// A wrong argument or configuration.
+    Usage,
+    /// Sign-in is needed, or was declined.
+    SignIn,
+    /// The server cannot be reached, or asked to wait.
+    Unreachable,
+    /// A conflict or refused input.
+    Refused,
+    /// There is nothing with this id.
+    NotFound,
+    /// The mirror cannot be used, or a newer program wrote it.
+    Mirror,
+}
+
+impl ErrorKind {
+    /// The stable name.
+    pub const fn code(self) -> &'static str {
+        match self {
+            ErrorKind::Failed => "failed",
+            ErrorKind::Usage => "usage",
+            ErrorKind::SignIn => "sign_in_needed",
+            ErrorKind::Unreachable => "unreachable",
+            ErrorKind::Refused => "refused",
+            ErrorKind::NotFound => "not_found",
+            ErrorKind::Mirror => "mirror_unusable",
+        }
+    }
+
+    /// The exit code of the program.
+    pub const fn exit_code(self) -> u8 {
+        match self {
+            ErrorKind::Failed => 1,
+            ErrorKind::Usage => 2,
+            ErrorKind::SignIn => 3,
+            ErrorKind::Unreachable => 4,
+            ErrorKind::Refused | ErrorKind::NotFound => 5,
+            ErrorKind::Mirror => 6,
+        }
+    }
+
+    /// The status of the local HTTP door.
+    pub const fn http_status(self) -> u16 {
+        match self {
+            ErrorKind::Failed => 500,
+            ErrorKind::Usage => 400,
+            ErrorKind::SignIn => 409,
+            ErrorKind::Unreachable => 503,
+            ErrorKind::Refused => 422,
+            ErrorKind::NotFound => 404,
+            ErrorKind::Mirror => 500,
+        }
+    }
+}
+
+impl Error {
+    /// An error of `kind` that says `message`.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+        Error { kind, message: message.into(), source: None }
+    }
+
+    /// The same with the error that caused it.
+    pub fn because(
+        kind: ErrorKind,
+        message: impl Into<String>,
+        source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
+    ) -> Error {
+        Error { kind, message: message.into(), source: Some(source.into()) }
+    }
+
+    /// The stable kind.
+    pub const fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+}

@@ -1,0 +1,15 @@
+//! The one contract behind every door: what a caller may ask and the exact JSON it gets.
+//!
+//! Doors (`bin`, `local`, later `ffi`) translate to [`Call`] and print an [`Answer`]; none holds a rule.
+//! Objects may grow fields, never lose or rename them. Timestamps are RFC 3339 with the offset of the zone
+//! asked for; ids are text.
+
+mod answer;
+mod error;
+
+pub use answer::{
+    AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, EngineStatus,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, StatusAnswer,
+    SyncDone, WindowAnswer,
+};
+pub use error::{Error, ErrorKind};

@@ -1,0 +1,5 @@
+//! The configuration.
+
+/// Everything a configuration file says.
+#[derive(Debug, Clone, Default)]
+pub struct Config {}

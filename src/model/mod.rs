@@ -1,0 +1,23 @@
+//! The nouns: plain values that every room shares. Nothing here does I/O, reads a clock or knows a server.
+//!
+//! Times are UTC epoch milliseconds (`_ms`). An all-day event is two dates; in this crate a date is held as
+//! the epoch milliseconds of its midnight *as if it were UTC* and is never converted between zones.
+
+mod calendar;
+mod event;
+mod fault;
+mod key;
+mod page;
+mod secret;
+mod window;
+
+pub use calendar::CalendarRecord;
+pub use event::{
+    Attendee, AttendeeType, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider,
+    Person, Response, Sensitivity, ShowAs,
+};
+pub use fault::{Broken, Fault, LinkProblem, Unreadable};
+pub use key::{Key, KeyError};
+pub use page::{Change, Link, Lookup, Next, Page, RemoteId, Skipped};
+pub use secret::Secret;
+pub use window::{DAY_MS, Window};

@@ -1,0 +1,184 @@
+//! The outside world as traits and plain data: HTTP, clock, randomness, token storage.
+//!
+//! The engine wires the real ones together; `sim` gives the same flows a server in memory, a paused clock and
+//! a seeded roll. Every future is `Send`, so that fetching may run beside writing.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::time::Duration;
+
+use crate::model::{Broken, Fault, Secret, Unreadable};
+
+/// A boxed future, so that ports can be trait objects.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The verb of a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// GET
+    Get,
+    /// POST
+    Post,
+    /// PATCH
+    Patch,
+    /// DELETE
+    Delete,
+}
+
+/// One HTTP request. Redirects are never followed.
+#[derive(Clone)]
+pub struct Request {
+    /// The verb.
+    pub method: Method,
+    /// The absolute address, sent byte for byte.
+    pub url: String,
+    /// Header names (lower case) and values, without authorization.
+    pub headers: Vec<(&'static str, String)>,
+    /// The bearer token, if any.
+    pub bearer: Option<Secret>,
+    /// The body, if any; its type stands in the headers.
+    pub body: Option<Vec<u8>>,
+    /// The most bytes the inflated reply may have.
+    pub reply_bytes_max: usize,
+    /// The most time from start to the last byte.
+    pub timeout: Duration,
+}
+
+impl std::fmt::Debug for Request {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Request")
+            .field("method", &self.method)
+            .field("url_bytes", &self.url.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One complete HTTP reply, inflated.
+#[derive(Clone)]
+pub struct Reply {
+    /// The status.
+    pub status: u16,
+    /// Header names (lower case) and values, cut at a limit.
+    pub headers: Vec<(String, String)>,
+    /// The inflated body.
+    pub body: Vec<u8>,
+}
+
+impl Reply {
+    /// The first value of the header `name` (lower case).
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.headers.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
+    }
+}
+
+impl std::fmt::Debug for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reply")
+            .field("status", &self.status)
+            .field("bytes", &self.body.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why no complete reply arrived.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum HttpError {
+    /// The way there or back broke.
+    #[error("{0}")]
+    Broken(Broken),
+    /// The reply broke a limit or its encoding.
+    #[error("{0}")]
+    Unreadable(Unreadable),
+}
+
+impl From<HttpError> for Fault {
+    fn from(error: HttpError) -> Fault {
+        match error {
+            HttpError::Broken(broken) => Fault::Unreachable(broken),
+            HttpError::Unreadable(unreadable) => Fault::Unreadable(unreadable),
+        }
+    }
+}
+
+/// Sends requests.
+pub trait Http: Send + Sync {
+    /// Sends one request and reads the whole reply within its limits. Never follows a redirect.
+    fn send(&self, request: Request) -> Pending<'_, Result<Reply, HttpError>>;
+}
+
+/// Tells and waits for the time.
+pub trait Clock: Send + Sync {
+    /// UTC epoch milliseconds.
+    fn now_ms(&self) -> i64;
+    /// Waits; may wake late (sleep of the machine), never early.
+    fn sleep(&self, duration: Duration) -> Pending<'_, ()>;
+}
+
+/// Draws randomness.
+pub trait Entropy: Send + Sync {
+    /// A number in `[0, 1)`, for jitter.
+    fn roll(&self) -> f64;
+    /// Sixteen random bytes, for identities.
+    fn bytes(&self) -> [u8; 16];
+}
+
+/// What a sign-in left behind. Never logged, never in the mirror.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Tokens {
+    /// The bearer for Graph.
+    pub access: Secret,
+    /// When it ends, UTC epoch milliseconds.
+    pub expires_at_ms: i64,
+    /// What gets the next one; rotates.
+    pub refresh: Option<Secret>,
+    /// Granted scopes as the server named them.
+    pub scopes: Vec<String>,
+}
+
+/// Why tokens could not be read or kept.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// The file could not be read or written.
+    #[error("the token store {path} cannot be used: {source}")]
+    Io {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// The system's reason.
+        source: std::io::Error,
+    },
+    /// Other users may read it.
+    #[error(
+        "the token store {path} can be read by other users; run `chmod 600 {path}` or sign in again after removing it"
+    )]
+    Exposed {
+        /// Which file.
+        path: std::path::PathBuf,
+    },
+    /// Its content is not what this program wrote.
+    #[error("the token store {path} is damaged; remove it and run `calmirror login`")]
+    Damaged {
+        /// Which file.
+        path: std::path::PathBuf,
+    },
+}
+
+/// Keeps the tokens of one account.
+pub trait Vault: Send + Sync {
+    /// The stored tokens, if any.
+    fn load(&self) -> Result<Option<Tokens>, VaultError>;
+    /// Replaces them durably before returning.
+    fn store(&self, tokens: &Tokens) -> Result<(), VaultError>;
+    /// Forgets them.
+    fn remove(&self) -> Result<(), VaultError>;
+}
+
+/// Gives the bearer for a mailbox; refreshes it when needed, one refresh at a time.
+pub trait Bearer: Send + Sync {
+    /// A token to send now. `refused` is the token the server just answered 401 to, with its claims challenge:
+    /// that one is not given again.
+    fn token<'a>(
+        &'a self,
+        refused: Option<&'a Secret>,
+        claims: Option<&'a str>,
+    ) -> Pending<'a, Result<Secret, Fault>>;
+}

@@ -1,0 +1,1 @@
+//! Microsoft Graph: calendars and events of one mailbox.

@@ -1,0 +1,3 @@
+//! The systems events come from: one codec and one client a system.
+
+pub mod graph;

@@ -1,0 +1,1 @@
+//! Rooms are tested from outside here.
