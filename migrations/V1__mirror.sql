@@ -14,7 +14,9 @@ CREATE TABLE account (
     throttled_until_ms INTEGER,
     error_kind TEXT,
     error_at_ms INTEGER,
-    edits_lost INTEGER NOT NULL DEFAULT 0
+    edits_lost INTEGER NOT NULL DEFAULT 0,
+    /* 0 while an engine has the file open: the next one checks its pages first. */
+    is_clean INTEGER NOT NULL DEFAULT 1 CHECK (is_clean IN (0, 1))
 ) STRICT;
 INSERT INTO account (one) VALUES (1);
 
@@ -57,11 +59,14 @@ CREATE TABLE round (
     next_link TEXT,
     pages INTEGER NOT NULL DEFAULT 0,
     skipped INTEGER NOT NULL DEFAULT 0,
-    started_at_ms INTEGER NOT NULL
+    started_at_ms INTEGER NOT NULL,
+    /* Events shown when it began, for the brake on mass deletion; null: not counted yet. */
+    events_before INTEGER
 ) STRICT;
 
-/* Singles, occurrences, exceptions and series masters. A row that left is kept as a husk (is_present = 0) for
-   its local id. Details of an occurrence are NULL here: they are its master's (series_id). */
+/* Singles, occurrences, exceptions and series masters. A row that left is deleted: its key comes from its remote
+   id, so it has the same local id when it comes back. Details of an occurrence are NULL here: they are its
+   master's (series_id). is_present = 0: a master that is referred to and not fetched yet. */
 CREATE TABLE event (
     id INTEGER NOT NULL PRIMARY KEY,
     key BLOB NOT NULL UNIQUE CHECK (length(key) = 16),
@@ -136,7 +141,7 @@ CREATE INDEX hydration_by_calendar ON hydration (calendar_id, next_at_ms);
 /* The change feed. seq grows and is never reused. */
 CREATE TABLE change (
     seq INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
-    event_id INTEGER NOT NULL,
+    event_key BLOB NOT NULL CHECK (length(event_key) = 16),
     what TEXT NOT NULL CHECK (what IN ('put', 'remove')),
     at_ms INTEGER NOT NULL
 ) STRICT;

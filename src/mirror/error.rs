@@ -57,8 +57,36 @@ pub enum MirrorError {
 }
 
 impl MirrorError {
-    /// For `map_err`: a statement failed while `doing`.
-    pub(crate) fn sqlite(doing: &'static str) -> impl Fn(rusqlite::Error) -> MirrorError {
-        move |source| MirrorError::Sqlite { doing, source }
+    /// Whether SQLite found the file itself damaged, so that it must be set aside and rebuilt.
+    pub fn is_damage(&self) -> bool {
+        match self {
+            MirrorError::Damaged { .. } => true,
+            MirrorError::Sqlite { source, .. } => is_damage(source),
+            MirrorError::Newer { .. }
+            | MirrorError::Migration { .. }
+            | MirrorError::Absent { .. }
+            | MirrorError::Io { .. }
+            | MirrorError::Invariant(_) => false,
+        }
+    }
+}
+
+/// Whether SQLite says that the file is no database or a broken one.
+pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
+    matches!(
+        error.sqlite_error_code(),
+        Some(rusqlite::ErrorCode::DatabaseCorrupt | rusqlite::ErrorCode::NotADatabase)
+    )
+}
+
+/// Says what was being done when a statement failed.
+pub(crate) trait Doing<T> {
+    /// Names the act, as a participle phrase.
+    fn doing(self, what: &'static str) -> Result<T, MirrorError>;
+}
+
+impl<T> Doing<T> for Result<T, rusqlite::Error> {
+    fn doing(self, what: &'static str) -> Result<T, MirrorError> {
+        self.map_err(|source| MirrorError::Sqlite { doing: what, source })
     }
 }

@@ -1,0 +1,126 @@
+use rusqlite::{Connection, OptionalExtension};
+
+use crate::mirror::{Doing, Mirror, MirrorError};
+
+/// Whose mailbox a mirror holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MailboxId {
+    /// The server's id of the user.
+    pub object_id: String,
+}
+
+/// What concerns the whole mailbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountRow {
+    /// The mailbox this mirror was filled from, once known.
+    pub mailbox: Option<MailboxId>,
+    /// When the calendars were last listed.
+    pub listed_at_ms: Option<i64>,
+    /// When something was last tried.
+    pub attempted_at_ms: Option<i64>,
+    /// When the server last answered usefully.
+    pub reached_at_ms: Option<i64>,
+    /// No request before this.
+    pub throttled_until_ms: Option<i64>,
+    /// The last failure of the whole account and its time, until a success clears it.
+    pub fault: Option<(String, i64)>,
+}
+
+const SELECT: &str = "SELECT object_id, listed_at_ms, attempted_at_ms, reached_at_ms, throttled_until_ms,
+    error_kind, error_at_ms FROM account WHERE one = 1";
+const NOTE_ATTEMPT: &str = "UPDATE account SET attempted_at_ms = ?1 WHERE one = 1";
+const NOTE_REACHED: &str = "UPDATE account SET reached_at_ms = ?1, error_kind = NULL, error_at_ms = NULL,
+    throttled_until_ms = CASE WHEN throttled_until_ms <= ?1 THEN NULL ELSE throttled_until_ms END WHERE one = 1";
+const NOTE_FAULT: &str = "UPDATE account SET error_kind = ?1, error_at_ms = ?2 WHERE one = 1";
+const NOTE_LISTED: &str = "UPDATE account SET listed_at_ms = ?1 WHERE one = 1";
+const NOTE_THROTTLED: &str = "UPDATE account SET throttled_until_ms = ?1 WHERE one = 1";
+const BIND: &str = "UPDATE account SET object_id = ?1, user = ?2 WHERE one = 1 AND object_id IS NULL";
+const TAKE_GENERATION: &str =
+    "UPDATE account SET next_gen = next_gen + 2 WHERE one = 1 RETURNING next_gen - 1";
+const SET_CLEAN: &str = "UPDATE account SET is_clean = ?1 WHERE one = 1";
+
+impl Mirror {
+    /// What concerns the whole mailbox.
+    pub fn account(&self) -> Result<AccountRow, MirrorError> {
+        self.conn
+            .prepare_cached(SELECT)
+            .and_then(|mut statement| {
+                statement.query_row([], |row| {
+                    let object_id: Option<String> = row.get(0)?;
+                    let kind: Option<String> = row.get(5)?;
+                    let at: Option<i64> = row.get(6)?;
+                    Ok(AccountRow {
+                        mailbox: object_id.map(|object_id| MailboxId { object_id }),
+                        listed_at_ms: row.get(1)?,
+                        attempted_at_ms: row.get(2)?,
+                        reached_at_ms: row.get(3)?,
+                        throttled_until_ms: row.get(4)?,
+                        fault: kind.zip(at),
+                    })
+                })
+            })
+            .doing("reading the account")
+    }
+
+    /// Notes that something is being tried.
+    pub fn note_attempt(&mut self, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(NOTE_ATTEMPT, [now_ms], "noting an attempt")
+    }
+
+    /// Notes that the server answered usefully; clears the account's failure.
+    pub fn note_reached(&mut self, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(NOTE_REACHED, [now_ms], "noting an answer")
+    }
+
+    /// Notes a failure of the whole account by its stable kind.
+    pub fn note_fault(&mut self, kind: &str, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(NOTE_FAULT, rusqlite::params![kind, now_ms], "noting a failure")
+    }
+
+    /// Notes how long the server asked to wait, so that a restart honours it too.
+    pub fn note_throttled(&mut self, until_ms: i64) -> Result<(), MirrorError> {
+        self.run(NOTE_THROTTLED, [until_ms], "noting a pause")
+    }
+
+    /// Notes that the calendars were listed.
+    pub(crate) fn note_listed(&mut self, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(NOTE_LISTED, [now_ms], "noting a listing")
+    }
+
+    /// Binds an empty mirror to a mailbox. Answers the mailbox it is bound to afterwards.
+    pub fn bind(&mut self, mailbox: &MailboxId, user: Option<&str>) -> Result<MailboxId, MirrorError> {
+        self.run(BIND, rusqlite::params![mailbox.object_id, user], "binding the mailbox")?;
+        self.account()?.mailbox.ok_or(MirrorError::Invariant("a bound mirror names its mailbox"))
+    }
+
+    /// Runs one statement that changes one row.
+    pub(crate) fn run<P: rusqlite::Params>(
+        &mut self,
+        sql: &'static str,
+        params: P,
+        what: &'static str,
+    ) -> Result<(), MirrorError> {
+        self.conn.prepare_cached(sql).and_then(|mut s| s.execute(params)).map(|_| ()).doing(what)
+    }
+}
+
+/// Takes the next generation number; the number below it belongs to the preview of the same round.
+pub(crate) fn take_generation(conn: &Connection) -> Result<i64, MirrorError> {
+    conn.prepare_cached(TAKE_GENERATION)
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .doing("taking a generation")
+}
+
+/// Whether the last writer closed in order.
+pub(crate) fn is_clean(conn: &Connection) -> Result<bool, MirrorError> {
+    let clean: Option<bool> = conn
+        .query_row("SELECT is_clean FROM account WHERE one = 1", [], |row| row.get(0))
+        .optional()
+        .doing("reading the account")?;
+    clean.ok_or(MirrorError::Invariant("the account table has its one row"))
+}
+
+/// Notes whether a writer has the file open.
+pub(crate) fn set_clean(conn: &Connection, is_clean: bool) -> Result<(), MirrorError> {
+    conn.execute(SET_CLEAN, [is_clean]).map(|_| ()).doing("noting the writer")
+}

@@ -1,0 +1,473 @@
+use std::collections::BTreeMap;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql};
+
+use crate::merge::{Fingerprint, Frame, Pass, Plan, RowStep, Stored};
+use crate::mirror::change::{Feed, What};
+use crate::mirror::event_body::Bodies;
+use crate::mirror::event_text::Texts;
+use crate::mirror::hydration::{self, Need};
+use crate::mirror::removal;
+use crate::mirror::round::{self, Cursor};
+use crate::mirror::{Doing, Mirror, MirrorError};
+use crate::model::{Attendee, Details, EventKind, EventRecord, Key, RemoteId};
+
+/// What one write did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Committed {
+    /// Rows that are new.
+    pub inserted: u64,
+    /// Rows that say something else now.
+    pub rewritten: u64,
+    /// Rows whose version alone changed.
+    pub rekeyed: u64,
+    /// Removals staged.
+    pub staged: u64,
+}
+
+impl std::ops::AddAssign for Committed {
+    fn add_assign(&mut self, other: Committed) {
+        self.inserted += other.inserted;
+        self.rewritten += other.rewritten;
+        self.rekeyed += other.rekeyed;
+        self.staged += other.staged;
+    }
+}
+
+const STORED: &str =
+    "SELECT e.id, e.calendar_id, e.kind, e.is_present, e.seen_gen, e.fingerprint, e.change_key,
+        EXISTS (SELECT 1 FROM removal r WHERE r.event_id = e.id)
+    FROM event e WHERE e.key = ?1";
+const INSERT: &str = "INSERT INTO event (calendar_id, kind, is_present, seen_gen, change_key, fingerprint, series_id,
+        start_ms, end_ms, original_start_ms, modified_ms, is_all_day, is_cancelled, is_organizer, show_as, sensitivity,
+        importance, response, reminder_minutes, ical_uid, subject, body_preview, location, original_time_zone,
+        organizer_name, organizer_address, attendees, categories, online_provider, online_join_url, web_link,
+        transaction_id, key, remote_id)
+    VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
+        ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
+/// `?32` is the row; the key and the remote id never change.
+const REWRITE: &str = "UPDATE event SET calendar_id = ?1, kind = ?2, is_present = 1, seen_gen = max(seen_gen, ?3),
+        change_key = ?4, fingerprint = ?5, series_id = ?6, start_ms = ?7, end_ms = ?8, original_start_ms = ?9,
+        modified_ms = ?10, is_all_day = ?11, is_cancelled = ?12, is_organizer = ?13, show_as = ?14, sensitivity = ?15,
+        importance = ?16, response = ?17, reminder_minutes = ?18, ical_uid = ?19, subject = ?20, body_preview = ?21,
+        location = ?22, original_time_zone = ?23, organizer_name = ?24, organizer_address = ?25, attendees = ?26,
+        categories = ?27, online_provider = ?28, online_join_url = ?29, web_link = ?30, transaction_id = ?31
+    WHERE id = ?32";
+const REKEY: &str = "UPDATE event SET change_key = ?2, seen_gen = max(seen_gen, ?3) WHERE id = ?1";
+const TOUCH: &str = "UPDATE event SET seen_gen = max(seen_gen, ?2) WHERE id = ?1";
+const BY_KEY: &str = "SELECT id, kind = 'master' AND is_present = 1 FROM event WHERE key = ?1";
+const PLACEHOLD: &str = "INSERT INTO event (key, calendar_id, kind, is_present, seen_gen, remote_id, fingerprint, start_ms, end_ms)
+    VALUES (?1, ?2, 'master', 0, ?3, ?4, zeroblob(16), 0, 0)";
+const KEY_OF: &str = "SELECT key, kind <> 'master' FROM event WHERE id = ?1";
+const DELETE: &str = "DELETE FROM event WHERE id = ?1";
+const COUNT: &str = "SELECT count(*) FROM event WHERE calendar_id = ?1 AND kind <> 'master'";
+
+impl Mirror {
+    /// The stored row of each key, in the same order.
+    pub fn stored(&self, keys: impl IntoIterator<Item = Key>) -> Result<Vec<Option<Stored>>, MirrorError> {
+        let mut statement = self.conn.prepare_cached(STORED).doing("looking up rows")?;
+        keys.into_iter()
+            .map(|key| {
+                statement
+                    .query_row([key.as_bytes()], |row| {
+                        let kind: String = row.get(2)?;
+                        Ok(Stored {
+                            id: row.get(0)?,
+                            calendar_id: row.get(1)?,
+                            kind: EventKind::from_code(&kind).unwrap_or(EventKind::Single),
+                            is_present: row.get(3)?,
+                            seen_gen: row.get(4)?,
+                            fingerprint: row.get(5)?,
+                            change_key: row.get(6)?,
+                            has_removal: row.get(7)?,
+                        })
+                    })
+                    .optional()
+                    .doing("looking up rows")
+            })
+            .collect()
+    }
+
+    /// Carries out a plan with its marks, feed rows and cursor, in one transaction.
+    pub fn commit_page(
+        &mut self,
+        plan: &Plan,
+        cursor: &Cursor<'_>,
+        now_ms: i64,
+    ) -> Result<Committed, MirrorError> {
+        let tx = self.conn.transaction().doing("committing a page")?;
+        let mut committed = Committed::default();
+        {
+            let mut hand = Hand::new(&tx, plan.frame, now_ms)?;
+            for step in &plan.steps {
+                hand.carry_out(step, &mut committed)?;
+            }
+            for series in &plan.dirty_series {
+                hand.mark_dirty(series)?;
+            }
+        }
+        round::advance(&tx, plan.frame.calendar_id, cursor)?;
+        tx.commit().doing("committing a page")?;
+        Ok(committed)
+    }
+
+    /// Events of a calendar in the mirror, masters left out. Costs as much as the mirror is large.
+    pub fn count_events(&self, calendar_id: i64) -> Result<u64, MirrorError> {
+        count(&self.conn, calendar_id)
+    }
+}
+
+pub(crate) fn count(conn: &Connection, calendar_id: i64) -> Result<u64, MirrorError> {
+    conn.prepare_cached(COUNT)
+        .and_then(|mut s| s.query_row([calendar_id], |row| row.get(0)))
+        .doing("counting events")
+}
+
+/// Deletes one row with its feed row. The rows that hang on it go with it.
+pub(crate) fn delete(conn: &Connection, feed: &mut Feed<'_>, event_id: i64) -> Result<bool, MirrorError> {
+    let found: Option<([u8; 16], bool)> = conn
+        .prepare_cached(KEY_OF)
+        .and_then(|mut s| s.query_row([event_id], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .doing("removing a row")?;
+    let Some((key, is_shown)) = found else { return Ok(false) };
+    crate::mirror::event_text::forget(conn, event_id)?;
+    conn.prepare_cached(DELETE).and_then(|mut s| s.execute([event_id])).doing("removing a row")?;
+    if is_shown {
+        feed.append(&key, What::Remove)?;
+    }
+    Ok(is_shown)
+}
+
+/// The prepared statements of one page.
+struct Hand<'c> {
+    conn: &'c Connection,
+    frame: Frame,
+    now_ms: i64,
+    insert: CachedStatement<'c>,
+    rewrite: CachedStatement<'c>,
+    touch: CachedStatement<'c>,
+    feed: Feed<'c>,
+    bodies: Bodies<'c>,
+    texts: Texts<'c>,
+    /// Rows of the series met on this page.
+    series: BTreeMap<Key, Series>,
+}
+
+#[derive(Clone, Copy)]
+struct Series {
+    id: i64,
+    is_fetched: bool,
+}
+
+impl<'c> Hand<'c> {
+    fn new(conn: &'c Connection, frame: Frame, now_ms: i64) -> Result<Hand<'c>, MirrorError> {
+        Ok(Hand {
+            conn,
+            frame,
+            now_ms,
+            insert: conn.prepare_cached(INSERT).doing("preparing a page")?,
+            rewrite: conn.prepare_cached(REWRITE).doing("preparing a page")?,
+            touch: conn.prepare_cached(TOUCH).doing("preparing a page")?,
+            feed: Feed::new(conn, now_ms)?,
+            bodies: Bodies::new(conn)?,
+            texts: Texts::new(conn)?,
+            series: BTreeMap::new(),
+        })
+    }
+
+    fn carry_out(&mut self, step: &RowStep, committed: &mut Committed) -> Result<(), MirrorError> {
+        match step {
+            RowStep::Insert { key, record, fingerprint } => {
+                // An occurrence earlier on this page may have made the row of its master already.
+                if let Some(series) = self.series.get(key).copied() {
+                    self.rewrite(series.id, key, record, fingerprint, false)?;
+                } else {
+                    self.insert(key, record, fingerprint)?;
+                }
+                committed.inserted += u64::from(record.kind != EventKind::Master);
+            }
+            RowStep::Rewrite { id, key, was_shown, record, fingerprint } => {
+                self.rewrite(*id, key, record, fingerprint, *was_shown)?;
+                committed.rewritten += 1;
+            }
+            RowStep::Rekey { id, change_key, has_removal } => {
+                self.conn
+                    .prepare_cached(REKEY)
+                    .and_then(|mut s| s.execute((id, change_key, self.frame.generation)))
+                    .doing("noting a version")?;
+                self.end_removal(*id, *has_removal)?;
+                committed.rekeyed += 1;
+            }
+            RowStep::Touch { id, has_removal } => {
+                self.touch.execute((id, self.frame.generation)).doing("noting a generation")?;
+                self.end_removal(*id, *has_removal)?;
+            }
+            RowStep::Stage { id } => {
+                removal::stage(self.conn, *id, self.frame.calendar_id, self.frame.generation, self.now_ms)?;
+                committed.staged += 1;
+            }
+            RowStep::StageSeries { id } => {
+                removal::stage_instances(self.conn, *id, self.frame.generation, self.now_ms)?;
+                removal::stage(self.conn, *id, self.frame.calendar_id, self.frame.generation, self.now_ms)?;
+                committed.staged += 1;
+            }
+            RowStep::StageInstances { id } => {
+                removal::stage_instances(self.conn, *id, self.frame.generation, self.now_ms)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A row that is delivered again is not removed; when its removal was held, it stops looking unconfirmed.
+    fn end_removal(&mut self, event_id: i64, has_removal: bool) -> Result<(), MirrorError> {
+        if has_removal && removal::end(self.conn, event_id)? {
+            let key: [u8; 16] = self
+                .conn
+                .prepare_cached(KEY_OF)
+                .and_then(|mut s| s.query_row([event_id], |row| row.get(0)))
+                .doing("reading a key")?;
+            self.feed.append(&key, What::Put)?;
+        }
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        key: &Key,
+        record: &EventRecord,
+        fingerprint: &Fingerprint,
+    ) -> Result<(), MirrorError> {
+        let series_id = self.series_of(record)?;
+        let row = Columns::of(record);
+        let mut params = row.bind(&self.frame, fingerprint, &series_id);
+        let key_bytes = key.as_bytes();
+        let remote_id = record.remote_id.as_str();
+        params.push(key_bytes);
+        params.push(&remote_id);
+        self.insert.execute(params.as_slice()).doing("writing a row")?;
+        let id = self.conn.last_insert_rowid();
+        self.written(id, key, record, true, false)
+    }
+
+    fn rewrite(
+        &mut self,
+        id: i64,
+        key: &Key,
+        record: &EventRecord,
+        fingerprint: &Fingerprint,
+        was_shown: bool,
+    ) -> Result<(), MirrorError> {
+        let series_id = self.series_of(record)?;
+        let row = Columns::of(record);
+        let mut params = row.bind(&self.frame, fingerprint, &series_id);
+        params.push(&id);
+        self.rewrite.execute(params.as_slice()).doing("writing a row")?;
+        removal::end(self.conn, id)?;
+        self.written(id, key, record, false, was_shown)
+    }
+
+    /// What follows a written row: body, index, feed, and what a fetched master means for its occurrences.
+    fn written(
+        &mut self,
+        id: i64,
+        key: &Key,
+        record: &EventRecord,
+        is_new: bool,
+        was_shown: bool,
+    ) -> Result<(), MirrorError> {
+        let details = record.details.as_deref().filter(|_| record.kind != EventKind::Occurrence);
+        self.bodies.put(id, details, is_new)?;
+        match record.kind {
+            EventKind::Master => {
+                self.texts.queue(id)?;
+                if was_shown {
+                    self.feed.append(key.as_bytes(), What::Remove)?;
+                }
+                if !is_new {
+                    self.feed.append_occurrences(id)?;
+                }
+                // A round of changes reads the whole series again; everywhere else the master is what was missing.
+                if self.frame.pass != Pass::Delta {
+                    hydration::finish(self.conn, id, Need::Master)?;
+                }
+                self.series.insert(*key, Series { id, is_fetched: true });
+            }
+            EventKind::Occurrence => self.feed.append(key.as_bytes(), What::Put)?,
+            EventKind::Single | EventKind::Exception => {
+                self.texts.queue(id)?;
+                self.feed.append(key.as_bytes(), What::Put)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The row of the record's series; makes a placeholder and queues its fetching when there is none.
+    fn series_of(&mut self, record: &EventRecord) -> Result<Option<i64>, MirrorError> {
+        let Some(remote_id) = record.series.as_ref() else { return Ok(None) };
+        let key = Key::of_remote(remote_id.as_str());
+        if let Some(series) = self.series.get(&key) {
+            return Ok(Some(series.id));
+        }
+        let series = match self.find(&key)? {
+            Some(series) => series,
+            None => Series { id: self.placehold(&key, remote_id)?, is_fetched: false },
+        };
+        if !series.is_fetched {
+            hydration::queue(self.conn, series.id, self.frame.calendar_id, Need::Master, self.now_ms)?;
+        }
+        self.series.insert(key, series);
+        Ok(Some(series.id))
+    }
+
+    fn find(&self, key: &Key) -> Result<Option<Series>, MirrorError> {
+        self.conn
+            .prepare_cached(BY_KEY)
+            .and_then(|mut s| {
+                s.query_row([key.as_bytes()], |row| Ok(Series { id: row.get(0)?, is_fetched: row.get(1)? }))
+                    .optional()
+            })
+            .doing("looking up a series")
+    }
+
+    fn placehold(&self, key: &Key, remote_id: &RemoteId) -> Result<i64, MirrorError> {
+        self.conn
+            .prepare_cached(PLACEHOLD)
+            .and_then(|mut s| {
+                s.insert((key.as_bytes(), self.frame.calendar_id, self.frame.generation, remote_id.as_str()))
+            })
+            .doing("making a place for a series")
+    }
+
+    fn mark_dirty(&mut self, key: &Key) -> Result<(), MirrorError> {
+        match self.find(key)? {
+            Some(series) => {
+                hydration::queue(self.conn, series.id, self.frame.calendar_id, Need::Series, self.now_ms)
+            }
+            None => Ok(()),
+        }
+    }
+}
+
+/// The columns of a row in the order of the statements, borrowed where the record has them.
+struct Columns<'r> {
+    record: &'r EventRecord,
+    details: Option<&'r Details>,
+    attendees: Option<String>,
+    categories: Option<String>,
+    is_all_day: Option<bool>,
+    is_cancelled: Option<bool>,
+    is_organizer: Option<bool>,
+    show_as: Option<&'static str>,
+    sensitivity: Option<&'static str>,
+    importance: Option<&'static str>,
+    response: Option<&'static str>,
+    kind: &'static str,
+    provider: Option<&'static str>,
+    none: Option<&'static str>,
+}
+
+#[derive(serde::Serialize)]
+struct StoredAttendee<'r> {
+    name: Option<&'r str>,
+    address: Option<&'r str>,
+    r#type: &'static str,
+    response: &'static str,
+}
+
+impl<'r> Columns<'r> {
+    fn of(record: &'r EventRecord) -> Columns<'r> {
+        let details = record.details.as_deref().filter(|_| record.kind != EventKind::Occurrence);
+        Columns {
+            record,
+            details,
+            attendees: details.and_then(|d| attendees_json(&d.attendees)),
+            categories: details
+                .filter(|d| !d.categories.is_empty())
+                .and_then(|d| serde_json::to_string(&d.categories).ok()),
+            is_all_day: details.map(|d| d.is_all_day),
+            is_cancelled: details.map(|d| d.is_cancelled),
+            is_organizer: details.map(|d| d.is_organizer),
+            show_as: details.map(|d| d.show_as.code()),
+            sensitivity: details.map(|d| d.sensitivity.code()),
+            importance: details.map(|d| d.importance.code()),
+            response: details.map(|d| d.response.code()),
+            kind: record.kind.code(),
+            provider: details.and_then(|d| d.online_meeting.as_ref()).map(|m| m.provider.code()),
+            none: None,
+        }
+    }
+
+    /// The first 31 parameters of both statements.
+    fn bind<'p>(
+        &'p self,
+        frame: &'p Frame,
+        fingerprint: &'p Fingerprint,
+        series_id: &'p Option<i64>,
+    ) -> Vec<&'p dyn ToSql> {
+        let record = self.record;
+        let mut params: Vec<&'p dyn ToSql> = Vec::with_capacity(33);
+        params.extend([
+            &frame.calendar_id as &dyn ToSql,
+            &self.kind,
+            &frame.generation,
+            &record.change_key,
+            fingerprint,
+            series_id,
+            &record.start_ms,
+            &record.end_ms,
+            &record.original_start_ms,
+            &record.modified_ms,
+            &self.is_all_day,
+            &self.is_cancelled,
+            &self.is_organizer,
+            &self.show_as,
+            &self.sensitivity,
+            &self.importance,
+            &self.response,
+        ]);
+        match self.details {
+            None => params.extend(std::iter::repeat_n(&self.none as &dyn ToSql, 14)),
+            Some(d) => {
+                let organizer = d.organizer.as_ref();
+                let meeting = d.online_meeting.as_ref();
+                params.extend([
+                    &d.reminder_minutes as &dyn ToSql,
+                    &d.ical_uid,
+                    &d.subject,
+                    &d.body_preview,
+                    &d.location,
+                    &d.original_time_zone,
+                    organizer.map_or(&self.none as &dyn ToSql, |p| &p.name),
+                    organizer.map_or(&self.none as &dyn ToSql, |p| &p.address),
+                    &self.attendees,
+                    &self.categories,
+                    &self.provider,
+                    meeting.map_or(&self.none as &dyn ToSql, |m| &m.join_url),
+                    &d.web_link,
+                    &d.transaction_id,
+                ]);
+            }
+        }
+        params
+    }
+}
+
+fn attendees_json(attendees: &[Attendee]) -> Option<String> {
+    if attendees.is_empty() {
+        return None;
+    }
+    let rows: Vec<StoredAttendee<'_>> = attendees
+        .iter()
+        .map(|attendee| StoredAttendee {
+            name: attendee.person.name.as_deref(),
+            address: attendee.person.address.as_deref(),
+            r#type: attendee.kind.code(),
+            response: attendee.response.code(),
+        })
+        .collect();
+    serde_json::to_string(&rows).ok()
+}
+
+#[cfg(test)]
+#[path = "event_tests.rs"]
+mod tests;
