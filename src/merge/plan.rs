@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::merge::{Fingerprint, fingerprint};
 use crate::model::{Change, EventKind, EventRecord, Key};
@@ -72,6 +72,8 @@ pub struct Stored {
     pub fingerprint: Fingerprint,
     /// Its version.
     pub change_key: Option<String>,
+    /// The row of its series.
+    pub series_id: Option<i64>,
     /// Whether a removal of it is staged or held.
     pub has_removal: bool,
 }
@@ -147,7 +149,11 @@ pub enum GoneAction {
     Ignore,
     /// Stage its removal.
     Stage,
-    /// Stage the removal of the series and of every instance.
+    /// Stage its removal, and read its series again: a tombstone of one instance may stand for more.
+    StageAndRecheck,
+    /// Read the series again: its master may be out of the window while instances are inside.
+    Recheck,
+    /// Stage the removal of the series and of every instance: it was looked up and is not there.
     StageSeries,
 }
 
@@ -158,9 +164,17 @@ pub fn judge_gone(frame: &Frame, stored: Option<&Stored>) -> GoneAction {
     if stored.calendar_id != frame.calendar_id || stored.seen_gen > frame.generation {
         return GoneAction::Ignore;
     }
-    match stored.kind {
-        EventKind::Master => GoneAction::StageSeries,
-        EventKind::Single | EventKind::Occurrence | EventKind::Exception => GoneAction::Stage,
+    match (stored.kind, frame.pass) {
+        (EventKind::Master, Pass::Delta) => GoneAction::Recheck,
+        (EventKind::Master, Pass::Recheck) => GoneAction::StageSeries,
+        // The end of a full round finds the instances that did not come.
+        (EventKind::Master, Pass::Preview | Pass::Full | Pass::Snapshot) => GoneAction::Ignore,
+        (EventKind::Occurrence | EventKind::Exception, Pass::Delta) => GoneAction::StageAndRecheck,
+        (
+            EventKind::Occurrence | EventKind::Exception,
+            Pass::Preview | Pass::Full | Pass::Snapshot | Pass::Recheck,
+        ) => GoneAction::Stage,
+        (EventKind::Single, _) => GoneAction::Stage,
     }
 }
 
@@ -231,12 +245,15 @@ pub struct Plan {
     pub steps: Vec<RowStep>,
     /// Series to read again before the round may end, as keys of their masters.
     pub dirty_series: Vec<Key>,
+    /// The same, as rows of their masters.
+    pub dirty_rows: Vec<i64>,
 }
 
 /// Plans a page: `stored` holds the mirror's row for each incoming id, in the same order.
 pub fn plan(frame: Frame, incoming: Vec<Incoming>, stored: &[Option<Stored>]) -> Plan {
     let mut steps = Vec::with_capacity(incoming.len());
-    let mut dirty = std::collections::BTreeSet::new();
+    let mut dirty = BTreeSet::new();
+    let mut dirty_rows = BTreeSet::new();
     for (place, incoming) in incoming.into_iter().enumerate() {
         let stored = stored.get(place).and_then(Option::as_ref);
         match incoming {
@@ -277,11 +294,23 @@ pub fn plan(frame: Frame, incoming: Vec<Incoming>, stored: &[Option<Stored>]) ->
             Incoming::Gone { .. } => match (judge_gone(&frame, stored), stored) {
                 (GoneAction::Ignore, _) | (_, None) => {}
                 (GoneAction::Stage, Some(row)) => steps.push(RowStep::Stage { id: row.id }),
+                (GoneAction::StageAndRecheck, Some(row)) => {
+                    steps.push(RowStep::Stage { id: row.id });
+                    dirty_rows.extend(row.series_id);
+                }
+                (GoneAction::Recheck, Some(row)) => {
+                    dirty_rows.insert(row.id);
+                }
                 (GoneAction::StageSeries, Some(row)) => steps.push(RowStep::StageSeries { id: row.id }),
             },
         }
     }
-    Plan { frame, steps, dirty_series: dirty.into_iter().collect() }
+    Plan {
+        frame,
+        steps,
+        dirty_series: dirty.into_iter().collect(),
+        dirty_rows: dirty_rows.into_iter().collect(),
+    }
 }
 
 /// Removals of one round up to this many are always carried out.

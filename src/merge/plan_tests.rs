@@ -26,6 +26,7 @@ fn stored(record: &EventRecord) -> Stored {
         seen_gen: 7,
         fingerprint: fingerprint(record),
         change_key: record.change_key.clone(),
+        series_id: None,
         has_removal: false,
     }
 }
@@ -72,14 +73,18 @@ fn every_tombstone_has_one_action() {
     let cases: [(&str, Option<Stored>, GoneAction); 6] = [
         ("never had it", None, GoneAction::Ignore),
         ("a single", Some(row.clone()), GoneAction::Stage),
-        ("an occurrence", Some(Stored { kind: EventKind::Occurrence, ..row.clone() }), GoneAction::Stage),
+        (
+            "an occurrence",
+            Some(Stored { kind: EventKind::Occurrence, ..row.clone() }),
+            GoneAction::StageAndRecheck,
+        ),
         ("a newer window has it", Some(Stored { seen_gen: 8, ..row.clone() }), GoneAction::Ignore),
         (
             "it lives in another calendar now",
             Some(Stored { calendar_id: 2, ..row.clone() }),
             GoneAction::Ignore,
         ),
-        ("a master", Some(Stored { kind: EventKind::Master, ..row }), GoneAction::StageSeries),
+        ("a master", Some(Stored { kind: EventKind::Master, ..row }), GoneAction::Recheck),
     ];
     for (name, stored, expected) in cases {
         assert_eq!(judge_gone(&FRAME, stored.as_ref()), expected, "{name}");

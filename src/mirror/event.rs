@@ -35,7 +35,7 @@ impl std::ops::AddAssign for Committed {
 }
 
 const STORED: &str =
-    "SELECT e.id, e.calendar_id, e.kind, e.is_present, e.seen_gen, e.fingerprint, e.change_key,
+    "SELECT e.id, e.calendar_id, e.kind, e.is_present, e.seen_gen, e.fingerprint, e.change_key, e.series_id,
         EXISTS (SELECT 1 FROM removal r WHERE r.event_id = e.id)
     FROM event e WHERE e.key = ?1";
 const INSERT: &str = "INSERT INTO event (calendar_id, kind, is_present, seen_gen, change_key, fingerprint, series_id,
@@ -46,8 +46,8 @@ const INSERT: &str = "INSERT INTO event (calendar_id, kind, is_present, seen_gen
     VALUES (?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22,
         ?23, ?24, ?25, ?26, ?27, ?28, ?29, ?30, ?31, ?32, ?33)";
 /// `?32` is the row; the key and the remote id never change.
-const REWRITE: &str = "UPDATE event SET calendar_id = ?1, kind = ?2, is_present = 1, seen_gen = max(seen_gen, ?3),
-        change_key = ?4, fingerprint = ?5, series_id = ?6, start_ms = ?7, end_ms = ?8, original_start_ms = ?9,
+const REWRITE: &str = "UPDATE event SET calendar_id = ?1, kind = ?2, is_present = 1,
+        seen_gen = CASE WHEN calendar_id = ?1 THEN max(seen_gen, ?3) ELSE ?3 END, change_key = ?4, fingerprint = ?5, series_id = ?6, start_ms = ?7, end_ms = ?8, original_start_ms = ?9,
         modified_ms = ?10, is_all_day = ?11, is_cancelled = ?12, is_organizer = ?13, show_as = ?14, sensitivity = ?15,
         importance = ?16, response = ?17, reminder_minutes = ?18, ical_uid = ?19, subject = ?20, body_preview = ?21,
         location = ?22, original_time_zone = ?23, organizer_name = ?24, organizer_address = ?25, attendees = ?26,
@@ -79,7 +79,8 @@ impl Mirror {
                             seen_gen: row.get(4)?,
                             fingerprint: row.get(5)?,
                             change_key: row.get(6)?,
-                            has_removal: row.get(7)?,
+                            series_id: row.get(7)?,
+                            has_removal: row.get(8)?,
                         })
                     })
                     .optional()
@@ -103,7 +104,12 @@ impl Mirror {
                 hand.carry_out(step, &mut committed)?;
             }
             for series in &plan.dirty_series {
-                hand.mark_dirty(series)?;
+                if let Some(series) = hand.find(series)? {
+                    hand.mark_dirty(series.id)?;
+                }
+            }
+            for series_id in &plan.dirty_rows {
+                hand.mark_dirty(*series_id)?;
             }
         }
         round::advance(&tx, plan.frame.calendar_id, cursor)?;
@@ -338,13 +344,8 @@ impl<'c> Hand<'c> {
             .doing("making a place for a series")
     }
 
-    fn mark_dirty(&mut self, key: &Key) -> Result<(), MirrorError> {
-        match self.find(key)? {
-            Some(series) => {
-                hydration::queue(self.conn, series.id, self.frame.calendar_id, Need::Series, self.now_ms)
-            }
-            None => Ok(()),
-        }
+    fn mark_dirty(&self, series_id: i64) -> Result<(), MirrorError> {
+        hydration::queue(self.conn, series_id, self.frame.calendar_id, Need::Series, self.now_ms)
     }
 }
 

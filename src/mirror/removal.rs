@@ -29,7 +29,7 @@ const END: &str = "DELETE FROM removal WHERE event_id = ?1 RETURNING is_held";
 const COUNT: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind <> 'master'";
 const NEAREST: &str = "SELECT e.id, e.remote_id FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind <> 'master' AND e.end_ms > ?2
+    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind = 'single' AND e.end_ms > ?2
     ORDER BY e.start_ms, e.id LIMIT ?3";
 /// Instances before their masters: a master may only go when nothing refers to it.
 const LIST: &str = "SELECT r.event_id FROM removal r JOIN event e ON e.id = r.event_id
@@ -132,7 +132,8 @@ impl Mirror {
             .doing("counting removals")
     }
 
-    /// The first `limit` staged removals of rows that end after `after_ms`, soonest first.
+    /// The first `limit` staged removals of singles that end after `after_ms`, soonest first. Instances are not
+    /// among them: their series was read again.
     pub fn nearest_staged(
         &self,
         calendar_id: i64,
