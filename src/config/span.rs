@@ -43,7 +43,7 @@ pub fn parse_span(text: &str) -> Result<Duration, SpanError> {
 pub fn span_text(span: Duration) -> String {
     let seconds = span.as_secs();
     for (unit, each) in [("d", 86_400), ("h", 3_600), ("m", 60)] {
-        if seconds > 0 && seconds % each == 0 {
+        if seconds > 0 && seconds.is_multiple_of(each) {
             return format!("{}{unit}", seconds / each);
         }
     }
