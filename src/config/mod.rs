@@ -1,5 +1,226 @@
-//! The configuration.
+//! What a configuration file says, and what it means for one account.
+//!
+//! Two steps, both pure. [`Config::parse`] reads TOML and answers either a checked value or *every* problem it
+//! found, each with its line, its key and what would be allowed: an administrator corrects a file once, not
+//! once a mistake. [`Config::resolve`] lays default, top level, group, account and the group's lock over each
+//! other and keeps where every value came from.
+//!
+//! The TOML is walked with its spans instead of being derived: a derived reader stops at the first mistake,
+//! and cannot name the nearest known key. Files, environment and paths are the caller's.
 
-/// Everything a configuration file says.
-#[derive(Debug, Clone, Default)]
-pub struct Config {}
+mod choice;
+mod cloud;
+mod effective;
+mod grammar;
+mod presence;
+mod reader;
+mod span;
+
+#[cfg(test)]
+mod config_tests;
+
+use std::fmt;
+use std::time::Duration;
+
+pub use choice::{
+    ActuatorKind, Availability, Channel, Cloud, Condition, EventType, Hours, Method, OnShutdown, Role,
+    SourceKind, StatusText, Weekday,
+};
+pub use cloud::{OriginError, check_origin};
+pub use effective::{Effective, Origin, Shown, Sourced};
+pub use presence::{
+    Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
+    When, WorkingHours,
+};
+pub use span::{SpanError, parse_span, span_text};
+
+/// The most bytes a configuration may have.
+pub const CONFIG_BYTES_MAX: usize = 1 << 20;
+/// The most accounts a configuration may have.
+pub const ACCOUNTS_MAX: usize = 64;
+/// The longest a mirrored window may be: Graph refuses calendar views of more than 1825 days, and a window is
+/// aligned outwards to whole days.
+pub const WINDOW_DAYS_MAX: u64 = 1823;
+/// How much of the past is mirrored unless configured.
+pub const WINDOW_PAST_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
+/// How much of the future is mirrored unless configured.
+pub const WINDOW_FUTURE_DEFAULT: Duration = Duration::from_secs(365 * 86_400);
+
+/// One mistake in a configuration.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Problem {
+    /// The line, from 1.
+    pub line: usize,
+    /// The key with its tables, as `group.window.past`; empty when the text is no TOML.
+    pub key: String,
+    /// What is wrong and what is allowed.
+    pub message: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.key.is_empty() {
+            write!(f, "line {}: {}", self.line, self.message)
+        } else {
+            write!(f, "line {}: `{}`: {}", self.line, self.key, self.message)
+        }
+    }
+}
+
+/// A checked configuration. References inside it (groups, applications, profiles) exist.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The registered applications.
+    pub graph_apps: Vec<GraphApp>,
+    /// Location or configuration groups.
+    pub groups: Vec<Group>,
+    /// The mailboxes.
+    pub accounts: Vec<Account>,
+    /// The presence policy of everybody; groups and accounts override it key by key.
+    pub presence: PresenceSettings,
+}
+
+/// One registered application ("Graph-API > Calendar synchronization").
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GraphApp {
+    /// Its name here.
+    pub display_name: String,
+    /// Its client id.
+    pub application_id: String,
+    /// Its tenant: a domain, a GUID, or `organizations` and the like.
+    pub directory_id: String,
+    /// The national cloud it is registered in.
+    pub cloud: Cloud,
+    /// Overrides the cloud's Graph address: an origin.
+    pub graph_url: Option<String>,
+    /// Overrides the cloud's sign-in address: an origin.
+    pub authority_url: Option<String>,
+    /// What it asks consent for.
+    pub scopes: Scopes,
+}
+
+/// What a sign-in asks consent for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Scopes {
+    /// What mirroring and editing one's own calendars needs.
+    Minimal,
+    /// Shared calendars, mailbox settings and presence too.
+    Full,
+    /// Exactly these, and what a sign-in itself needs.
+    Listed(Vec<String>),
+}
+
+/// Without these no sign-in lasts; asked for with every choice of scopes.
+pub const SIGN_IN_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
+/// What `minimal` asks for.
+pub const MINIMAL_SCOPES: [&str; 2] = ["User.Read", "Calendars.ReadWrite"];
+/// What `full` asks for: the six permissions the protocol paper documents.
+pub const FULL_SCOPES: [&str; 6] = [
+    "User.Read",
+    "Calendars.ReadWrite",
+    "Calendars.ReadWrite.Shared",
+    "MailboxSettings.Read",
+    "Presence.Read",
+    "Presence.ReadWrite",
+];
+
+impl Scopes {
+    /// Every scope to ask for, those of the sign-in first.
+    pub fn list(&self) -> Vec<String> {
+        let own: Vec<&str> = match self {
+            Scopes::Minimal => MINIMAL_SCOPES.to_vec(),
+            Scopes::Full => FULL_SCOPES.to_vec(),
+            Scopes::Listed(listed) => listed.iter().map(String::as_str).collect(),
+        };
+        let mut all: Vec<String> = SIGN_IN_SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
+        for scope in own {
+            if !all.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
+                all.push(scope.to_owned());
+            }
+        }
+        all
+    }
+}
+
+/// A location or configuration group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// What it sets for its accounts.
+    pub settings: Settings,
+    /// What its accounts may not override; speaks above them.
+    pub lock: Settings,
+}
+
+/// What a group, a lock or an account may set; absent keys are inherited.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Who synchronizes.
+    pub method: Option<Method>,
+    /// Whether Microsoft 365 may be used.
+    pub allow_office365: Option<bool>,
+    /// The application to sign in with, by display name.
+    pub graph_app: Option<String>,
+    /// How much of the past is mirrored.
+    pub window_past: Option<Duration>,
+    /// How much of the future is mirrored.
+    pub window_future: Option<Duration>,
+    /// The presence policy.
+    pub presence: PresenceSettings,
+}
+
+/// One mailbox.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Account {
+    /// Its name: also its folder in the data directory.
+    pub name: String,
+    /// Its group. Without one the only group counts, if there is exactly one.
+    pub group: Option<String>,
+    /// The mailbox's address. Without one the first sign-in decides.
+    pub user: Option<String>,
+    /// Where the events come from.
+    pub source: SourceKind,
+    /// What it sets for itself.
+    pub settings: Settings,
+}
+
+impl fmt::Debug for Account {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Account")
+            .field("name", &self.name)
+            .field("source", &self.source)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Config {
+    /// Reads a configuration.
+    ///
+    /// # Errors
+    /// Every problem found, in the order of lines.
+    pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
+        grammar::parse(text)
+    }
+
+    /// What is in effect for the account named `account`; `None` when there is none of this name.
+    pub fn resolve(&self, account: &str) -> Option<Effective> {
+        effective::resolve(self, account)
+    }
+
+    /// The account of this name.
+    pub fn account(&self, name: &str) -> Option<&Account> {
+        self.accounts.iter().find(|account| account.name == name)
+    }
+
+    /// The group of `account`: the named one, else the only one.
+    pub fn group_of(&self, account: &Account) -> Option<&Group> {
+        match &account.group {
+            Some(name) => self.groups.iter().find(|group| &group.name == name),
+            None => match self.groups.as_slice() {
+                [only] => Some(only),
+                _ => None,
+            },
+        }
+    }
+}

@@ -1,1 +1,18 @@
-//! The room `system`.
+//! The machine this runs on: clock, randomness, paths, private files, the engine lock, signals.
+//!
+//! The only room that asks the operating system for these; all others get them as arguments. Nothing here
+//! knows what a calendar is.
+
+mod clock;
+mod file;
+mod lock;
+mod mount;
+mod place;
+mod signal;
+
+pub use clock::{SystemClock, SystemEntropy, secret_hex};
+pub use file::{create_private_dir, is_exposed, write_private};
+pub use lock::{EngineLock, Holder, LockError, engine_holder};
+pub use mount::network_share;
+pub use place::{default_config_path, default_data_dir, time_zone_name};
+pub use signal::stop_requested;

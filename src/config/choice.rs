@@ -1,0 +1,191 @@
+/// Defines an enum whose variants are written as fixed words in a configuration.
+macro_rules! choices {
+    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal),+ $(,)? })+) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $name { $($(#[$vdoc])* $variant),+ }
+
+        impl $name {
+            /// Every word, in order.
+            pub const CODES: &'static [&'static str] = &[$($code),+];
+
+            /// The word, as written and printed.
+            pub const fn code(self) -> &'static str {
+                match self { $($name::$variant => $code),+ }
+            }
+
+            /// The variant written as `code`.
+            pub fn from_code(code: &str) -> Option<$name> {
+                match code { $($code => Some($name::$variant),)+ _ => None }
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(self.code())
+            }
+        }
+    )+};
+}
+
+choices! {
+    /// A national cloud.
+    Cloud {
+        /// Everywhere else, and GCC.
+        Global = "global",
+        /// US government L4 (GCC High).
+        UsGov = "us_gov",
+        /// US government L5 (DoD).
+        UsDod = "us_dod",
+        /// China, run by 21Vianet.
+        China = "china",
+    }
+    /// Who synchronizes a mailbox.
+    Method {
+        /// This engine.
+        Client = "client",
+        /// A server; this engine leaves the mailbox alone.
+        Server = "server",
+        /// Nobody.
+        Off = "off",
+    }
+    /// Where events come from.
+    SourceKind {
+        /// Microsoft 365 by Graph.
+        Microsoft365 = "microsoft365",
+        /// Exchange on premises.
+        Exchange = "exchange",
+        /// A published iCalendar address.
+        Icalendar = "icalendar",
+        /// Handed in by the host.
+        Feed = "feed",
+    }
+    /// What a presence profile shows.
+    Availability {
+        /// Available.
+        Available = "available",
+        /// Busy.
+        Busy = "busy",
+        /// Do not disturb.
+        DoNotDisturb = "do_not_disturb",
+        /// Be right back.
+        BeRightBack = "be_right_back",
+        /// Away.
+        Away = "away",
+        /// Out of office.
+        OutOfOffice = "out_of_office",
+        /// Working elsewhere.
+        WorkingElsewhere = "working_elsewhere",
+        /// Offline.
+        Offline = "offline",
+    }
+    /// When a call is forwarded.
+    Condition {
+        /// Every call.
+        Always = "always",
+        /// When the line is busy.
+        Busy = "busy",
+        /// When nobody answers for a while.
+        NoAnswer = "no_answer",
+    }
+    /// Which text a profile publishes.
+    StatusText {
+        /// None.
+        None = "none",
+        /// A fixed text of the profile.
+        Generic = "generic",
+        /// The event's first category.
+        Category = "category",
+        /// The event's subject.
+        Subject = "subject",
+    }
+    /// What happens to an owned forwarding when the engine stops.
+    OnShutdown {
+        /// The baseline is put back.
+        Release = "release",
+        /// It stays, and the release stays owed.
+        Keep = "keep",
+    }
+    /// Which part of the day a rule claims.
+    Hours {
+        /// All of it.
+        Any = "any",
+        /// Within working hours.
+        Inside = "inside",
+        /// Outside working hours.
+        Outside = "outside",
+    }
+    /// What an actuator can set.
+    Channel {
+        /// The presence profile.
+        Presence = "presence",
+        /// Call forwarding.
+        Forwarding = "forwarding",
+        /// The status text.
+        Text = "text",
+    }
+    /// How an actuator is reached.
+    ActuatorKind {
+        /// A program that reads the command on stdin.
+        Command = "command",
+        /// An HTTP address.
+        Webhook = "webhook",
+        /// Microsoft Teams by Graph.
+        Teams = "teams",
+        /// The program this library is bundled into.
+        Host = "host",
+    }
+    /// The owner's part in an event.
+    Role {
+        /// Organizes a meeting.
+        Organizer = "organizer",
+        /// Is invited.
+        Attendee = "attendee",
+        /// An appointment without others.
+        Single = "single",
+    }
+    /// What kind of entry an event is.
+    EventType {
+        /// An appointment or a meeting.
+        Default = "default",
+        /// Time blocked for work.
+        FocusTime = "focus_time",
+        /// An absence.
+        OutOfOffice = "out_of_office",
+        /// Where somebody works.
+        WorkingLocation = "working_location",
+        /// A birthday.
+        Birthday = "birthday",
+    }
+    /// A day of the week.
+    Weekday {
+        /// Monday.
+        Mon = "mon",
+        /// Tuesday.
+        Tue = "tue",
+        /// Wednesday.
+        Wed = "wed",
+        /// Thursday.
+        Thu = "thu",
+        /// Friday.
+        Fri = "fri",
+        /// Saturday.
+        Sat = "sat",
+        /// Sunday.
+        Sun = "sun",
+    }
+}
+
+impl Availability {
+    /// The rank of a profile that names none.
+    pub const fn default_rank(self) -> i64 {
+        match self {
+            Availability::OutOfOffice => 50,
+            Availability::DoNotDisturb => 40,
+            Availability::Busy => 30,
+            Availability::WorkingElsewhere => 10,
+            Availability::Away | Availability::BeRightBack | Availability::Offline => 5,
+            Availability::Available => 0,
+        }
+    }
+}

@@ -1,0 +1,630 @@
+//! The presence policy as written: types and their grammar. What it means is the presence room's matter.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::config::reader::{Section, unknown_word};
+use crate::config::{
+    ActuatorKind, Availability, Channel, Condition, EventType, Hours, OnShutdown, Role, SourceKind,
+    StatusText, Weekday, span,
+};
+use crate::model::{Response, Sensitivity, ShowAs};
+
+/// What one level (top, group, lock, account) says about presence; absent keys are inherited, a list that is
+/// written replaces the inherited one whole.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PresenceSettings {
+    /// Whether presence is automated at all.
+    pub enabled: Option<bool>,
+    /// An IANA name.
+    pub time_zone: Option<String>,
+    /// When the user works.
+    pub working_hours: Option<WorkingHours>,
+    /// Holes up to this length between two stretches of one profile are bridged.
+    pub merge_gap: Option<Duration>,
+    /// The profile when nothing else speaks.
+    pub base_profile: Option<String>,
+    /// The profile outside working hours.
+    pub off_hours_profile: Option<String>,
+    /// How long an old mirror is believed.
+    pub trust: TrustSetting,
+    /// What happens to an owned forwarding at shutdown.
+    pub on_shutdown: Option<OnShutdown>,
+    /// The profiles.
+    pub profiles: Option<Vec<Profile>>,
+    /// The rules, in order.
+    pub rules: Option<Vec<Rule>>,
+    /// The simple form that compiles into rules.
+    pub simple: Option<Simple>,
+    /// Who carries commands out.
+    pub actuators: Option<Vec<Actuator>>,
+}
+
+/// How long an old mirror is believed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub struct TrustSetting {
+    /// For timed events.
+    #[serde(serialize_with = "span::serialize_option")]
+    pub timed: Option<Duration>,
+    /// For all-day events.
+    #[serde(serialize_with = "span::serialize_option")]
+    pub all_day: Option<Duration>,
+}
+
+/// A wall time of a day, to the minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct TimeOfDay {
+    /// 0–23.
+    pub hour: u8,
+    /// 0–59.
+    pub minute: u8,
+}
+
+impl TimeOfDay {
+    /// Reads `"08:00"`.
+    pub fn parse(text: &str) -> Option<TimeOfDay> {
+        let (hour, minute) = text.split_once(':')?;
+        let is_plain =
+            |part: &str| !part.is_empty() && part.len() <= 2 && part.bytes().all(|b| b.is_ascii_digit());
+        if !is_plain(hour) || !is_plain(minute) || minute.len() != 2 {
+            return None;
+        }
+        let time = TimeOfDay { hour: hour.parse().ok()?, minute: minute.parse().ok()? };
+        (time.hour < 24 && time.minute < 60).then_some(time)
+    }
+}
+
+impl std::fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:02}:{:02}", self.hour, self.minute)
+    }
+}
+
+impl Serialize for TimeOfDay {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+/// When the user works: local times on the named weekdays, within one day.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct WorkingHours {
+    /// On these days, Monday first.
+    pub days: Vec<Weekday>,
+    /// From.
+    pub start: TimeOfDay,
+    /// To, exclusive.
+    pub end: TimeOfDay,
+}
+
+impl Default for WorkingHours {
+    fn default() -> WorkingHours {
+        WorkingHours {
+            days: vec![Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri],
+            start: TimeOfDay { hour: 8, minute: 0 },
+            end: TimeOfDay { hour: 17, minute: 0 },
+        }
+    }
+}
+
+/// What is shown and forwarded while a claim holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Profile {
+    /// Its name.
+    pub name: String,
+    /// What it shows.
+    pub availability: Availability,
+    /// Its weight among overlapping claims.
+    pub rank: i64,
+    /// Where calls go; absent: inherited.
+    pub forwarding: Option<Forwarding>,
+    /// Which text it publishes.
+    pub status_text: StatusText,
+    /// Whether other claims may take over a manual choice of it.
+    pub allow_calendar_override: bool,
+}
+
+/// Where calls go. A target may be a telephone number, so it is not in `Debug`.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Forwarding {
+    /// A number, `voicemail`, or `none` for off.
+    pub target: String,
+    /// Which calls, in the actuator's own words; `all` unless written.
+    pub scope: String,
+    /// When.
+    pub condition: Condition,
+    /// How long it rings first, with `no_answer`.
+    #[serde(serialize_with = "span::serialize_option", skip_serializing_if = "Option::is_none")]
+    pub after: Option<Duration>,
+}
+
+impl std::fmt::Debug for Forwarding {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Forwarding").field("condition", &self.condition).finish_non_exhaustive()
+    }
+}
+
+/// One rule: the first that matches an event decides it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Rule {
+    /// Its name.
+    pub name: String,
+    /// What an event must be like.
+    pub when: When,
+    /// What follows.
+    #[serde(flatten)]
+    pub outcome: RuleOutcome,
+    /// Its weight before ranks are compared.
+    pub priority: i64,
+    /// Added before the event.
+    #[serde(serialize_with = "span::serialize")]
+    pub lead: Duration,
+    /// Added after the event.
+    #[serde(serialize_with = "span::serialize")]
+    pub tail: Duration,
+    /// Shorter events make no claim.
+    #[serde(serialize_with = "span::serialize")]
+    pub min_duration: Duration,
+    /// Which part of the day is claimed.
+    pub hours: Hours,
+}
+
+/// What a rule does with an event.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RuleOutcome {
+    /// It claims this profile.
+    Profile(String),
+    /// It makes no claim.
+    Ignore(bool),
+}
+
+/// What an event must be like: all keys hold, and in a list one value suffices. An empty list asks nothing.
+#[derive(Clone, Default, PartialEq, Eq, Serialize)]
+#[expect(missing_docs, reason = "each field is the key of the same name of the configuration contract")]
+pub struct When {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub show_as: Vec<ShowAs>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub response: Vec<Response>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cancelled: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub all_day: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub role: Vec<Role>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sensitivity: Vec<Sensitivity>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub category: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub category_none: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_contains: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_prefix: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub subject_word: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub location_contains: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub online_meeting: Option<bool>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub calendar: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub source: Vec<SourceKind>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organizer: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub organizer_domain: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub attendees_min: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub external_attendees: Option<bool>,
+    #[serde(serialize_with = "span::serialize_option", skip_serializing_if = "Option::is_none")]
+    pub min_duration: Option<Duration>,
+    #[serde(serialize_with = "span::serialize_option", skip_serializing_if = "Option::is_none")]
+    pub max_duration: Option<Duration>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub weekday: Vec<Weekday>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub event_type: Vec<EventType>,
+}
+
+impl std::fmt::Debug for When {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("When(…)")
+    }
+}
+
+/// The simple form: a profile a situation. Compiles into rules.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Simple {
+    /// For busy time.
+    pub busy: Option<String>,
+    /// For absences.
+    pub oof: Option<String>,
+    /// For tentative time.
+    pub tentative: Option<String>,
+    /// For time worked elsewhere.
+    pub working_elsewhere: Option<String>,
+    /// For all-day events.
+    pub all_day: Option<String>,
+    /// For private events.
+    pub private: Option<String>,
+    /// Outside working hours.
+    pub outside_hours: Option<String>,
+    /// Added before each event.
+    #[serde(serialize_with = "span::serialize")]
+    pub lead: Duration,
+    /// Added after each event.
+    #[serde(serialize_with = "span::serialize")]
+    pub tail: Duration,
+    /// Whether only accepted meetings count.
+    pub only_accepted: bool,
+}
+
+/// Who carries commands out.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+pub struct Actuator {
+    /// What it can set.
+    pub channels: Vec<Channel>,
+    /// How it is reached.
+    pub kind: ActuatorKind,
+    /// The program and its arguments, for `command`.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub program: Vec<String>,
+    /// The address, for `webhook`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
+}
+
+impl std::fmt::Debug for Actuator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Actuator")
+            .field("channels", &self.channels)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+pub(super) const PRESENCE_KEYS: &[&str] = &[
+    "enabled",
+    "time_zone",
+    "working_hours",
+    "merge_gap",
+    "base_profile",
+    "off_hours_profile",
+    "trust",
+    "on_shutdown",
+    "profile",
+    "rule",
+    "simple",
+    "actuator",
+];
+const WORKING_HOURS_KEYS: &[&str] = &["days", "start", "end"];
+const TRUST_KEYS: &[&str] = &["timed", "all_day"];
+const PROFILE_KEYS: &[&str] =
+    &["name", "availability", "rank", "forwarding", "status_text", "allow_calendar_override"];
+const FORWARDING_KEYS: &[&str] = &["target", "scope", "condition", "after"];
+const RULE_KEYS: &[&str] =
+    &["name", "when", "profile", "ignore", "priority", "lead", "tail", "min_duration", "hours"];
+const WHEN_KEYS: &[&str] = &[
+    "show_as",
+    "response",
+    "cancelled",
+    "all_day",
+    "role",
+    "sensitivity",
+    "category",
+    "category_none",
+    "subject_contains",
+    "subject_prefix",
+    "subject_word",
+    "location_contains",
+    "online_meeting",
+    "calendar",
+    "source",
+    "organizer",
+    "organizer_domain",
+    "attendees_min",
+    "external_attendees",
+    "min_duration",
+    "max_duration",
+    "weekday",
+    "event_type",
+];
+const SIMPLE_KEYS: &[&str] = &[
+    "busy",
+    "oof",
+    "tentative",
+    "working_elsewhere",
+    "all_day",
+    "private",
+    "outside_hours",
+    "lead",
+    "tail",
+    "only_accepted",
+];
+const ACTUATOR_KEYS: &[&str] = &["channels", "kind", "program", "url"];
+const SHOW_AS_CODES: &[&str] = &["free", "tentative", "busy", "oof", "working_elsewhere", "unknown"];
+const RESPONSE_CODES: &[&str] = &["none", "organizer", "tentative", "accepted", "declined", "not_responded"];
+const SENSITIVITY_CODES: &[&str] = &["normal", "personal", "private", "confidential"];
+
+/// The largest rank, priority and number of attendees.
+const NUMBER_MAX: i64 = 1_000_000;
+
+/// A place that names a profile.
+#[derive(Debug, Clone)]
+pub(super) struct Reference {
+    pub(super) slot: Slot,
+    pub(super) at: usize,
+    pub(super) key: String,
+    pub(super) profile: String,
+}
+
+/// The inherited whole a reference stands in: when a nearer level writes it, the farther one's does not count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slot {
+    Base,
+    OffHours,
+    Rules,
+    Simple,
+}
+
+impl Slot {
+    pub(super) const ALL: [Slot; 4] = [Slot::Base, Slot::OffHours, Slot::Rules, Slot::Simple];
+
+    /// Whether a level writes it.
+    pub(super) fn is_written(self, settings: &PresenceSettings) -> bool {
+        match self {
+            Slot::Base => settings.base_profile.is_some(),
+            Slot::OffHours => settings.off_hours_profile.is_some(),
+            Slot::Rules => settings.rules.is_some(),
+            Slot::Simple => settings.simple.is_some(),
+        }
+    }
+}
+
+/// Reads the name of a profile and notes it as a reference.
+fn profile_name(
+    section: &Section<'_, '_>,
+    name: &str,
+    slot: Slot,
+    references: &mut Vec<Reference>,
+) -> Option<String> {
+    let text = section.text(name)?;
+    references.push(Reference { slot, at: text.at, key: section.key(name), profile: text.value.clone() });
+    Some(text.value)
+}
+
+/// Reads a presence table, and which profiles it names where.
+pub(super) fn read_presence(section: &Section<'_, '_>, references: &mut Vec<Reference>) -> PresenceSettings {
+    PresenceSettings {
+        enabled: section.flag("enabled"),
+        time_zone: read_time_zone(section),
+        working_hours: section.section("working_hours", WORKING_HOURS_KEYS).and_then(read_working_hours),
+        merge_gap: section.span("merge_gap"),
+        base_profile: profile_name(section, "base_profile", Slot::Base, references),
+        off_hours_profile: profile_name(section, "off_hours_profile", Slot::OffHours, references),
+        trust: section
+            .section("trust", TRUST_KEYS)
+            .map(|trust| TrustSetting { timed: trust.span("timed"), all_day: trust.span("all_day") })
+            .unwrap_or_default(),
+        on_shutdown: section.choice("on_shutdown", OnShutdown::CODES, OnShutdown::from_code),
+        profiles: section.sections("profile", PROFILE_KEYS).map(read_profiles),
+        rules: section.sections("rule", RULE_KEYS).map(|rules| read_rules(rules, references)),
+        simple: section.section("simple", SIMPLE_KEYS).map(|simple| read_simple(&simple, references)),
+        actuators: section
+            .sections("actuator", ACTUATOR_KEYS)
+            .map(|actuators| actuators.into_iter().filter_map(read_actuator).collect()),
+    }
+}
+
+fn read_time_zone(section: &Section<'_, '_>) -> Option<String> {
+    let text = section.text("time_zone")?.value;
+    // The bundled database: whether a configuration is right must not depend on the machine it is read on.
+    match jiff::tz::TimeZoneDatabase::bundled().get(&text) {
+        Ok(zone) => Some(zone.iana_name().unwrap_or(&text).to_owned()),
+        Err(_) => {
+            let hint = match text.parse::<windows_timezones::WindowsTimezone>() {
+                Ok(_) => "; this is a Windows name",
+                Err(_) => "",
+            };
+            section.note("time_zone", format!("must be an IANA time zone such as \"Europe/Berlin\"{hint}"));
+            None
+        }
+    }
+}
+
+fn read_working_hours(section: Section<'_, '_>) -> Option<WorkingHours> {
+    let default = WorkingHours::default();
+    let time = |name: &str, otherwise: TimeOfDay| match section.text(name) {
+        None => Some(otherwise),
+        Some(text) => {
+            let time = TimeOfDay::parse(&text.value);
+            if time.is_none() {
+                section.note(name, "must be a time of day such as \"08:00\"");
+            }
+            time
+        }
+    };
+    let mut days = section.choices("days", Weekday::CODES, Weekday::from_code).unwrap_or(default.days);
+    days.sort();
+    days.dedup();
+    let (start, end) = (time("start", default.start)?, time("end", default.end)?);
+    if start >= end {
+        section.note("end", format!("must be later than start ({start}) on the same day"));
+        return None;
+    }
+    Some(WorkingHours { days, start, end })
+}
+
+fn read_profiles(sections: Vec<Section<'_, '_>>) -> Vec<Profile> {
+    let mut profiles: Vec<Profile> = Vec::new();
+    for section in sections {
+        let name = section.required_text("name", "BUSY").map(|text| text.value);
+        if !section.has("availability") {
+            section.note("availability", format!("is missing: {}", unknown_word("", Availability::CODES)));
+        }
+        let availability = section.choice("availability", Availability::CODES, Availability::from_code);
+        let rank = section.number("rank", -NUMBER_MAX, NUMBER_MAX);
+        let forwarding = section.section("forwarding", FORWARDING_KEYS).and_then(read_forwarding);
+        let status_text = section.choice("status_text", StatusText::CODES, StatusText::from_code);
+        let allow_calendar_override = section.flag("allow_calendar_override").unwrap_or(true);
+        let (Some(name), Some(availability)) = (name, availability) else { continue };
+        if profiles.iter().any(|profile| profile.name == name) {
+            section.note("name", format!("there is already a profile \"{name}\""));
+            continue;
+        }
+        profiles.push(Profile {
+            name,
+            availability,
+            rank: rank.unwrap_or_else(|| availability.default_rank()),
+            forwarding,
+            status_text: status_text.unwrap_or(StatusText::Generic),
+            allow_calendar_override,
+        });
+    }
+    profiles
+}
+
+fn read_forwarding(section: Section<'_, '_>) -> Option<Forwarding> {
+    let target = section.required_text("target", "voicemail");
+    let scope = section.text("scope").map_or_else(|| "all".to_owned(), |text| text.value);
+    let condition =
+        section.choice("condition", Condition::CODES, Condition::from_code).unwrap_or(Condition::Always);
+    let after = section.span("after");
+    match (condition, after) {
+        (Condition::NoAnswer, None) if !section.has("after") => {
+            section.note("after", "is missing: with condition \"no_answer\" write after = \"20s\"");
+        }
+        (Condition::Always | Condition::Busy, Some(_)) => {
+            section.note("after", "belongs to condition = \"no_answer\"");
+        }
+        (Condition::NoAnswer | Condition::Always | Condition::Busy, _) => {}
+    }
+    Some(Forwarding { target: target?.value, scope, condition, after })
+}
+
+fn read_rules(sections: Vec<Section<'_, '_>>, references: &mut Vec<Reference>) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = Vec::new();
+    for section in sections {
+        let name = section.required_text("name", "meetings").map(|text| text.value);
+        let when = section.section("when", WHEN_KEYS).map(read_when).unwrap_or_default();
+        let profile = profile_name(&section, "profile", Slot::Rules, references);
+        let outcome = match (profile, section.flag("ignore").unwrap_or(false)) {
+            (Some(_), true) => {
+                section.note("ignore", "a rule has either a profile or ignore = true, not both");
+                None
+            }
+            (Some(profile), false) => Some(RuleOutcome::Profile(profile)),
+            (None, true) => Some(RuleOutcome::Ignore(true)),
+            (None, false) => {
+                if !section.has("profile") {
+                    section.note("profile", "is missing: name a profile, or write ignore = true");
+                }
+                None
+            }
+        };
+        let rule = Rule {
+            name: name.clone().unwrap_or_default(),
+            when,
+            outcome: outcome.clone().unwrap_or(RuleOutcome::Ignore(true)),
+            priority: section.number("priority", -NUMBER_MAX, NUMBER_MAX).unwrap_or(0),
+            lead: section.span("lead").unwrap_or_default(),
+            tail: section.span("tail").unwrap_or_default(),
+            min_duration: section.span("min_duration").unwrap_or_default(),
+            hours: section.choice("hours", Hours::CODES, Hours::from_code).unwrap_or(Hours::Any),
+        };
+        if let (Some(name), Some(_)) = (name, outcome) {
+            if rules.iter().any(|rule| rule.name == name) {
+                section.note("name", format!("there is already a rule \"{name}\""));
+            }
+            rules.push(rule);
+        }
+    }
+    rules
+}
+
+fn read_when(section: Section<'_, '_>) -> When {
+    let texts = |name: &str| -> Vec<String> {
+        section.texts(name).unwrap_or_default().into_iter().map(|text| text.value).collect()
+    };
+    let when = When {
+        show_as: section.choices("show_as", SHOW_AS_CODES, ShowAs::from_code).unwrap_or_default(),
+        response: section.choices("response", RESPONSE_CODES, Response::from_code).unwrap_or_default(),
+        cancelled: section.flag("cancelled"),
+        all_day: section.flag("all_day"),
+        role: section.choices("role", Role::CODES, Role::from_code).unwrap_or_default(),
+        sensitivity: section
+            .choices("sensitivity", SENSITIVITY_CODES, Sensitivity::from_code)
+            .unwrap_or_default(),
+        category: texts("category"),
+        category_none: texts("category_none"),
+        subject_contains: texts("subject_contains"),
+        subject_prefix: texts("subject_prefix"),
+        subject_word: texts("subject_word"),
+        location_contains: texts("location_contains"),
+        online_meeting: section.flag("online_meeting"),
+        calendar: texts("calendar"),
+        source: section.choices("source", SourceKind::CODES, SourceKind::from_code).unwrap_or_default(),
+        organizer: texts("organizer"),
+        organizer_domain: texts("organizer_domain"),
+        attendees_min: section
+            .number("attendees_min", 0, NUMBER_MAX)
+            .and_then(|number| u32::try_from(number).ok()),
+        external_attendees: section.flag("external_attendees"),
+        min_duration: section.span("min_duration"),
+        max_duration: section.span("max_duration"),
+        weekday: section.choices("weekday", Weekday::CODES, Weekday::from_code).unwrap_or_default(),
+        event_type: section.choices("event_type", EventType::CODES, EventType::from_code).unwrap_or_default(),
+    };
+    if let (Some(min), Some(max)) = (when.min_duration, when.max_duration)
+        && min > max
+    {
+        section.note("max_duration", "must not be shorter than min_duration");
+    }
+    when
+}
+
+fn read_simple(section: &Section<'_, '_>, references: &mut Vec<Reference>) -> Simple {
+    let mut text = |name: &str| profile_name(section, name, Slot::Simple, references);
+    Simple {
+        busy: text("busy"),
+        oof: text("oof"),
+        tentative: text("tentative"),
+        working_elsewhere: text("working_elsewhere"),
+        all_day: text("all_day"),
+        private: text("private"),
+        outside_hours: text("outside_hours"),
+        lead: section.span("lead").unwrap_or_default(),
+        tail: section.span("tail").unwrap_or_default(),
+        only_accepted: section.flag("only_accepted").unwrap_or(false),
+    }
+}
+
+fn read_actuator(section: Section<'_, '_>) -> Option<Actuator> {
+    let channels = section.choices("channels", Channel::CODES, Channel::from_code);
+    if !section.has("channels") {
+        section.note("channels", format!("is missing: a list of {}", Channel::CODES.join(", ")));
+    }
+    if !section.has("kind") {
+        section.note("kind", format!("is missing: {}", unknown_word("", ActuatorKind::CODES)));
+    }
+    let kind = section.choice("kind", ActuatorKind::CODES, ActuatorKind::from_code)?;
+    let program: Vec<String> =
+        section.texts("program").unwrap_or_default().into_iter().map(|text| text.value).collect();
+    let url = section.text("url").map(|text| text.value);
+    match kind {
+        ActuatorKind::Command if program.is_empty() => {
+            section.note("program", "is missing: write program = [\"set-forwarding\"]");
+        }
+        ActuatorKind::Webhook if url.is_none() => {
+            section.note("url", "is missing: the address that commands are posted to");
+        }
+        ActuatorKind::Command | ActuatorKind::Webhook | ActuatorKind::Teams | ActuatorKind::Host => {}
+    }
+    Some(Actuator { channels: channels?, kind, program, url })
+}
