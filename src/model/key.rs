@@ -1,17 +1,16 @@
 use std::fmt;
 use std::str::FromStr;
 
-/// The stable local identity of an event, a series or a calendar: 16 bytes, shown as 26 letters and digits.
+/// The stable local identity of an event, a series or a calendar: 16 bytes, shown as 32 lower-case hexadecimal
+/// digits, which is what `lower(hex(key))` gives in SQL: views and JSON show the same ids.
 ///
 /// A row that came from a server has the truncated BLAKE3 hash of its remote id, so the key survives
 /// resyncs, a rebuilt mirror and leaving the window; a row made offline has a random one.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key([u8; 16]);
 
-/// Crockford's base 32, lower case: no `i`, `l`, `o`, `u`.
-const DIGITS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
-/// 128 bits in groups of five.
-const LETTERS: usize = 26;
+/// Two digits a byte.
+const DIGITS: usize = 32;
 
 impl Key {
     /// The key of the row a server calls `remote_id`. Remote ids are case-sensitive and opaque.
@@ -34,13 +33,7 @@ impl Key {
 
 impl fmt::Display for Key {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let value = u128::from_be_bytes(self.0);
-        for place in (0..LETTERS).rev() {
-            let digit = (value >> (place * 5)) & 31;
-            let letter = DIGITS.get(digit as usize).copied().unwrap_or(b'0');
-            f.write_fmt(format_args!("{}", char::from(letter)))?;
-        }
-        Ok(())
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -52,26 +45,18 @@ impl fmt::Debug for Key {
 
 /// A text that is no [`Key`].
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("an id has 26 letters and digits, as printed by `agenda --json`")]
+#[error("an id has 32 hexadecimal digits, as printed by `agenda --json`")]
 pub struct KeyError;
 
 impl FromStr for Key {
     type Err = KeyError;
 
     fn from_str(text: &str) -> Result<Key, KeyError> {
-        if text.len() != LETTERS {
+        // `from_str_radix` alone would take a sign, too.
+        if text.len() != DIGITS || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(KeyError);
         }
-        let mut value: u128 = 0;
-        for (place, letter) in text.bytes().enumerate() {
-            let lower = letter.to_ascii_lowercase();
-            let digit = DIGITS.iter().position(|d| *d == lower).ok_or(KeyError)?;
-            // 26 digits hold 130 bits: the first may use only three of its five.
-            if place == 0 && digit > 7 {
-                return Err(KeyError);
-            }
-            value = (value << 5) | digit as u128;
-        }
+        let value = u128::from_str_radix(text, 16).map_err(|_| KeyError)?;
         Ok(Key(value.to_be_bytes()))
     }
 }
@@ -98,10 +83,15 @@ mod tests {
         for id in ["", "AAMk", "AAMkAGI1…AAA=", "aamk"] {
             let key = Key::of_remote(id);
             assert_eq!(key.to_string().parse::<Key>().unwrap(), key);
-            assert_eq!(key.to_string().len(), 26);
+            assert_eq!(key.to_string().to_uppercase().parse::<Key>().unwrap(), key);
+            assert_eq!(key.to_string().len(), 32);
         }
-        let all = Key::from_bytes([255; 16]);
-        assert_eq!(all.to_string().parse::<Key>().unwrap(), all);
+    }
+
+    #[test]
+    fn a_key_is_printed_as_sql_prints_its_bytes() {
+        let key = Key::from_bytes([0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255]);
+        assert_eq!(key.to_string(), "000102030405060708090a0b0c0d0eff");
     }
 
     #[test]
@@ -114,9 +104,10 @@ mod tests {
         for text in [
             "",
             "x",
-            "zzzzzzzzzzzzzzzzzzzzzzzzzz",
-            "0000000000000000000000000u",
-            "0000000000000000000000000é",
+            "000102030405060708090a0b0c0d0ef",
+            "000102030405060708090a0b0c0d0efg",
+            "+00102030405060708090a0b0c0d0eff",
+            "000102030405060708090a0b0c0d0eé",
         ] {
             assert!(text.parse::<Key>().is_err(), "{text}");
         }

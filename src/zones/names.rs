@@ -1,0 +1,40 @@
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use strum::IntoEnumIterator;
+use windows_timezones::WindowsTimezone;
+
+/// Names of UTC, lower case. Asked before CLDR, which would call it `Etc/UTC`.
+pub(super) const UTC: [&str; 5] =
+    ["utc", "z", "etc/utc", "tzone://microsoft/utc", "coordinated universal time"];
+
+/// What stands where a zone of the user's own making was used, lower case.
+pub(super) const CUSTOM: [&str; 2] = ["tzone://microsoft/custom", "customized time zone"];
+
+/// Directories of a system's database that repeat it by other rules.
+pub(super) const SHADOWS: [&str; 2] = ["posix/", "right/"];
+
+/// Lower-case Windows names, and their display strings without the offset, to IANA names (CLDR, territory 001).
+/// The offset of a display string changes with the law and the Windows version, its cities seldom do.
+static WINDOWS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
+    let mut names = BTreeMap::new();
+    for zone in WindowsTimezone::iter() {
+        names.insert(zone.name().to_lowercase(), zone.tzdb_id());
+        if let Some(cities) = cities(zone.description()) {
+            names.insert(cities.to_lowercase(), zone.tzdb_id());
+        }
+    }
+    names
+});
+
+/// The IANA name for a lower-case Windows name or display string.
+pub(super) fn windows_to_iana(folded: &str) -> Option<&'static str> {
+    let name = cities(folded).unwrap_or(folded);
+    WINDOWS.get(name).copied()
+}
+
+/// What follows `(UTC+01:00) ` or `(GMT+01:00) `.
+fn cities(display: &str) -> Option<&str> {
+    let (_, cities) = display.strip_prefix('(')?.split_once(") ")?;
+    Some(cities.trim())
+}
