@@ -16,9 +16,12 @@ mod event_body;
 mod event_text;
 mod hydration;
 mod open;
+mod read_rows;
+mod read_search;
+mod reader;
 mod removal;
 mod round;
-mod schema;
+pub mod schema;
 
 pub use account::{AccountRow, MailboxId};
 pub use calendar::{CalendarRow, PAGE_SIZE};
@@ -26,8 +29,9 @@ pub use error::MirrorError;
 pub use event::Committed;
 pub use hydration::{HydrationRow, Need};
 pub use open::{Mirror, Opening};
+pub use read_search::{INDEXED_TEXTS, Question};
+pub use reader::{AccountView, CalendarView, ChangeView, FailureView, Found, KEY_PREFIX_MIN, Reader};
 pub use removal::{Ended, RoundPlace, StagedRow};
 pub use round::{Cursor, RoundEnd, RoundRow};
-pub use schema::KNOWN as SCHEMA_KNOWN;
 
 pub(crate) use error::Doing;

@@ -1,4 +1,7 @@
-//! The schema version this program knows, shared by the writer and the readers.
+//! Which schemas of the file this program knows.
 
-/// The newest migration in `migrations/`.
-pub const KNOWN: i32 = 1;
+/// The newest migration of this program: it writes this one, and refuses anything above.
+pub const KNOWN: i32 = 2;
+
+/// The oldest a reader understands; the writer brings older files up.
+pub const READABLE_SINCE: i32 = 1;

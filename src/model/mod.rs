@@ -9,6 +9,7 @@ mod fault;
 mod key;
 mod page;
 mod secret;
+mod view;
 mod window;
 
 pub use calendar::CalendarRecord;
@@ -20,4 +21,5 @@ pub use fault::{Broken, Fault, LinkProblem, Unreadable};
 pub use key::{Key, KeyError};
 pub use page::{Change, Link, Lookup, Next, Page, RemoteId, Skipped};
 pub use secret::Secret;
+pub use view::EventView;
 pub use window::{DAY_MS, Window};

@@ -1,0 +1,370 @@
+//! Reads a mirror: a connection that cannot write, needs no lock, and works beside the writer and any number of
+//! other readers, in this process or another.
+//!
+//! Other programs read the file itself, read-only, and only through these views. Columns are only ever added.
+//!
+//! Ids (`id`, `calendar`, `series_id`, `event`) are 32 lower-case hexadecimal digits, the same as in JSON. Names
+//! ending in `_ms` are UTC epoch milliseconds. Flags are 0 or 1. A text the server left out is NULL.
+//!
+//! | view | columns |
+//! |---|---|
+//! | `v1_calendars` | `id` `remote_id` `name` `color` `owner_name` `owner_address` `is_default` `can_edit` `window_from_ms` `window_to_ms` (what is mirrored; NULL before the first round) `last_pull_ms` `last_full_check_ms` `held_removals` `skipped` `error_kind` `error_at_ms` |
+//! | `v1_events` | what the server said, one row an event, occurrences joined with their series: `id` `remote_id` `ical_uid` `change_key` `calendar` `source` `kind` `series_id` `subject` `body` `body_preview` `location` `start_ms` `end_ms` `all_day` `start_date` `end_date` `original_time_zone` (the server's own text) `show_as` `sensitivity` `importance` `response` `cancelled` `organizer_name` `organizer_address` `attendees` (JSON array of `{name,address,type,response}`, or NULL) `categories` (JSON array of texts, or NULL) `reminder_minutes` `online_meeting_provider` `online_meeting_join_url` `web_link` `pending` `conflict` `unconfirmed` |
+//! | `v1_agenda` | what `agenda` shows: `id` `calendar` `kind` `series_id` `subject` `body_preview` `location` `start_ms` `end_ms` `all_day` `start_date` `end_date` `original_time_zone` `show_as` `sensitivity` `importance` `response` `cancelled` `organizer_name` `organizer_address` `categories` `reminder_minutes` `online_meeting_provider` `online_meeting_join_url` `web_link` `pending` `conflict` `unconfirmed` |
+//! | `v1_outbox` | `n` `event` `op` `fields` (JSON array) `state` `attempts` `next_attempt_ms` `last_problem_kind` `last_problem_status` `last_problem_code` `last_problem_at_ms` `notifies` `created_at_ms` |
+//! | `v1_conflicts` | `n` `event` `fields` (JSON array of `{name,base,mine,theirs}`) `kind` `resolution` `at_ms` |
+//! | `v1_sync_state` | one row: `user` `as_of_ms` (oldest last complete pull; NULL while a calendar was never pulled) `attempted_at_ms` `reached_at_ms` `throttled_until_ms` `error_kind` `error_at_ms` `edits_lost` `calendars` `held_removals` `details_missing` (series whose details are still to be fetched) `last_seq` |
+//! | `v1_changes` | `seq` (grows, never reused) `event` `what` (`put`, `remove`) `at_ms` |
+//!
+//! Of an all-day event (`all_day` = 1) `start_ms` and `end_ms` are the midnights of its dates as if they were UTC;
+//! `start_date` and the exclusive `end_date` say them as text, and are NULL for others. To read a range, ask
+//! `start_ms >= from - longest AND start_ms < to AND end_ms > from`: `start_ms` is indexed, and without its lower
+//! bound half the table is read.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::config::DbConfig;
+use rusqlite::{CachedStatement, Connection, ErrorCode, OpenFlags, Row, Transaction, named_params};
+
+use crate::mirror::{MirrorError, schema};
+use crate::model::{EventView, Key, Window};
+
+/// A writer holds the file for one short transaction at a time; a checkpoint may take longer.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+/// More statements than a reader has.
+const STATEMENTS_KEPT: usize = 32;
+/// The shortest prefix of an id that may stand for it.
+pub const KEY_PREFIX_MIN: usize = 4;
+/// Digits of an id.
+const KEY_DIGITS: usize = 32;
+
+const SCHEMA_TABLE: &str =
+    "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'refinery_schema_history'";
+const SCHEMA_VERSION: &str = "SELECT coalesce(max(version), 0) FROM refinery_schema_history";
+
+pub(super) const CALENDARS: &str = "SELECT c.key, c.name, c.is_default, c.can_edit, c.window_from_ms, \
+     c.window_to_ms, c.pulled_at_ms, c.full_at_ms, c.cursor_at_ms, c.skipped, c.error_kind, c.error_at_ms, \
+     EXISTS (SELECT 1 FROM round r WHERE r.calendar_id = c.id), \
+     (SELECT count(*) FROM removal x WHERE x.calendar_id = c.id AND x.is_held = 1) \
+     FROM calendar c WHERE c.is_present = 1 ORDER BY c.is_default DESC, c.name, c.key";
+
+pub(super) const ACCOUNT: &str = "SELECT user, attempted_at_ms, reached_at_ms, throttled_until_ms, error_kind, \
+     error_at_ms, edits_lost FROM account";
+
+/// Walks an index, never the table.
+pub(super) const COUNTS: &str = "SELECT c.key, n.events FROM ( \
+     SELECT e.calendar_id, count(*) AS events FROM event e \
+     WHERE e.is_present = 1 AND e.kind <> 'master' GROUP BY e.calendar_id) n \
+     CROSS JOIN calendar c ON c.id = n.calendar_id ORDER BY c.key";
+
+pub(super) const CHANGES: &str =
+    "SELECT seq, event_key, what = 'remove', at_ms FROM change WHERE seq > :since ORDER BY seq LIMIT :limit";
+
+/// A read-only connection to one account's mirror.
+pub struct Reader {
+    pub(super) connection: Connection,
+    path: PathBuf,
+}
+
+/// One calendar with its sync state.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CalendarView {
+    /// The local identity.
+    pub key: Key,
+    /// The displayed name.
+    pub name: String,
+    /// The mailbox's default calendar.
+    pub is_default: bool,
+    /// Whether the user may write into it.
+    pub can_edit: bool,
+    /// What is mirrored; none before the first round.
+    pub window: Option<Window>,
+    /// Last complete pull.
+    pub pulled_at_ms: Option<i64>,
+    /// Last complete comparison of the whole window.
+    pub full_at_ms: Option<i64>,
+    /// When the cursor of the next round was given out.
+    pub cursor_at_ms: Option<i64>,
+    /// Rows of the last round that could not be read.
+    pub skipped: u64,
+    /// The last failure, until a success clears it.
+    pub failure: Option<FailureView>,
+    /// A full round is under way.
+    pub is_in_round: bool,
+    /// Removals held back.
+    pub held_removals: u64,
+}
+
+impl std::fmt::Debug for CalendarView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalendarView")
+            .field("key", &self.key)
+            .field("pulled_at_ms", &self.pulled_at_ms)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A failure with its stable kind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailureView {
+    /// See `Fault::kind`.
+    pub kind: String,
+    /// When.
+    pub at_ms: i64,
+}
+
+/// What concerns the whole mailbox.
+#[derive(Clone, PartialEq, Eq)]
+pub struct AccountView {
+    /// Whose mailbox it is, once known.
+    pub user: Option<String>,
+    /// Last attempt to reach the server.
+    pub attempted_at_ms: Option<i64>,
+    /// Last answer of the server.
+    pub reached_at_ms: Option<i64>,
+    /// No request before this.
+    pub throttled_until_ms: Option<i64>,
+    /// The last failure, until a success clears it.
+    pub failure: Option<FailureView>,
+    /// Open edits lost with a damaged mirror.
+    pub edits_lost: u64,
+}
+
+impl std::fmt::Debug for AccountView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AccountView")
+            .field("reached_at_ms", &self.reached_at_ms)
+            .field("failure", &self.failure)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One line of the change feed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ChangeView {
+    /// Its place.
+    pub seq: i64,
+    /// Which event.
+    pub key: Key,
+    /// It left the view; otherwise it is new or differs.
+    pub is_removal: bool,
+    /// When it was committed.
+    pub at_ms: i64,
+}
+
+/// What a key or the beginning of one leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Found {
+    /// Exactly this.
+    One(Box<EventView>),
+    /// Nothing that is shown.
+    None,
+    /// Several begin like this.
+    Many,
+}
+
+impl Reader {
+    /// Opens the mirror at `path` for reading. Needs no network and no lock.
+    ///
+    /// # Errors
+    /// `Absent` when there is no mirror yet, `Newer` when a newer program wrote it, `Damaged` when it is no
+    /// database, `Sqlite` for anything else that SQLite refuses.
+    pub fn open(path: &Path) -> Result<Reader, MirrorError> {
+        if !path.exists() {
+            return Err(MirrorError::Absent { path: path.to_path_buf() });
+        }
+        // A Connection never leaves its thread while in use: SQLite's own mutexes would be idle.
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let doing = "opening it for reading";
+        let connection = Connection::open_with_flags(path, flags).map_err(|e| named(path, doing, e))?;
+        let reader = Reader { connection, path: path.to_path_buf() };
+        reader.prepare().map_err(|e| named(path, doing, e))?;
+        reader.check_version()?;
+        Ok(reader)
+    }
+
+    fn prepare(&self) -> rusqlite::Result<()> {
+        let connection = &self.connection;
+        connection.busy_timeout(BUSY_TIMEOUT)?;
+        connection.set_prepared_statement_cache_capacity(STATEMENTS_KEPT);
+        // The file may have been made to harm: nothing in its schema gets to run functions that reach out of it.
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
+        connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.pragma_update(None, "query_only", true)
+    }
+
+    fn check_version(&self) -> Result<(), MirrorError> {
+        let doing = "reading its schema version";
+        let one = |sql| self.connection.query_row(sql, [], |row| row.get::<_, i32>(0));
+        let is_migrated = one(SCHEMA_TABLE).map_err(|e| named(&self.path, doing, e))? > 0;
+        let found =
+            if is_migrated { one(SCHEMA_VERSION).map_err(|e| named(&self.path, doing, e))? } else { 0 };
+        if found > schema::KNOWN {
+            return Err(MirrorError::Newer { path: self.path.clone(), found, known: schema::KNOWN });
+        }
+        // Created a moment ago and not migrated yet, or left by an older program: the next sync brings it up.
+        if found < schema::READABLE_SINCE {
+            return Err(MirrorError::Absent { path: self.path.clone() });
+        }
+        Ok(())
+    }
+
+    /// The calendars that the server lists: the default first, then by name.
+    ///
+    /// # Errors
+    /// As every reading: a damaged file, or SQLite's refusal.
+    pub fn calendars(&self) -> Result<Vec<CalendarView>, MirrorError> {
+        self.prepared(CALENDARS, "reading the calendars", |statement| {
+            statement.query_map([], calendar)?.collect()
+        })
+    }
+
+    /// What concerns the whole mailbox.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn account(&self) -> Result<AccountView, MirrorError> {
+        self.prepared(ACCOUNT, "reading the account", |statement| {
+            statement.query_row([], |row| {
+                Ok(AccountView {
+                    user: row.get(0)?,
+                    attempted_at_ms: row.get(1)?,
+                    reached_at_ms: row.get(2)?,
+                    throttled_until_ms: row.get(3)?,
+                    failure: failure(row.get(4)?, row.get(5)?),
+                    edits_lost: count(row, 6)?,
+                })
+            })
+        })
+    }
+
+    /// How many events each calendar shows; calendars without any are left out.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn counts(&self) -> Result<Vec<(Key, u64)>, MirrorError> {
+        self.prepared(COUNTS, "counting events", |statement| {
+            statement.query_map([], |row| Ok((Key::from_bytes(row.get(0)?), count(row, 1)?)))?.collect()
+        })
+    }
+
+    /// The event with this key.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn event(&self, key: Key) -> Result<Option<EventView>, MirrorError> {
+        Ok(self.between(key, key)?.pop())
+    }
+
+    /// The event whose id begins with `prefix`: at least [`KEY_PREFIX_MIN`] hexadecimal digits, in any case.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn event_by_prefix(&self, prefix: &str) -> Result<Found, MirrorError> {
+        let Some((first, last)) = prefix_range(prefix) else { return Ok(Found::None) };
+        let mut found = self.between(first, last)?;
+        Ok(match (found.pop(), found.pop()) {
+            (Some(event), None) => Found::One(Box::new(event)),
+            (None, _) => Found::None,
+            (Some(_), Some(_)) => Found::Many,
+        })
+    }
+
+    /// The lines of the change feed after `since`, `limit` at most, in order.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn changes(&self, since: i64, limit: usize) -> Result<Vec<ChangeView>, MirrorError> {
+        let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+        self.prepared(CHANGES, "reading the change feed", |statement| {
+            statement
+                .query_map(named_params! { ":since": since, ":limit": limit }, |row| {
+                    Ok(ChangeView {
+                        seq: row.get(0)?,
+                        key: Key::from_bytes(row.get(1)?),
+                        is_removal: row.get(2)?,
+                        at_ms: row.get(3)?,
+                    })
+                })?
+                .collect()
+        })
+    }
+
+    /// One state of the file for several statements, until it is dropped.
+    pub(super) fn snapshot(&self) -> Result<Transaction<'_>, MirrorError> {
+        self.connection.unchecked_transaction().map_err(|e| self.named("beginning to read", e))
+    }
+
+    /// Runs `read` on the cached statement for `sql`.
+    pub(super) fn prepared<T>(
+        &self,
+        sql: &'static str,
+        doing: &'static str,
+        read: impl FnOnce(&mut CachedStatement<'_>) -> rusqlite::Result<T>,
+    ) -> Result<T, MirrorError> {
+        self.connection
+            .prepare_cached(sql)
+            .and_then(|mut statement| read(&mut statement))
+            .map_err(|e| self.named(doing, e))
+    }
+
+    pub(super) fn named(&self, doing: &'static str, source: rusqlite::Error) -> MirrorError {
+        named(&self.path, doing, source)
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+fn named(path: &Path, doing: &'static str, source: rusqlite::Error) -> MirrorError {
+    match source.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
+            MirrorError::Damaged { path: path.to_path_buf() }
+        }
+        Some(_) | None => MirrorError::Sqlite { doing, source },
+    }
+}
+
+fn calendar(row: &Row<'_>) -> rusqlite::Result<CalendarView> {
+    let window = match (row.get(4)?, row.get(5)?) {
+        (Some(from_ms), Some(to_ms)) => Some(Window { from_ms, to_ms }),
+        (Some(_), None) | (None, _) => None,
+    };
+    Ok(CalendarView {
+        key: Key::from_bytes(row.get(0)?),
+        name: row.get(1)?,
+        is_default: row.get(2)?,
+        can_edit: row.get(3)?,
+        window,
+        pulled_at_ms: row.get(6)?,
+        full_at_ms: row.get(7)?,
+        cursor_at_ms: row.get(8)?,
+        skipped: count(row, 9)?,
+        failure: failure(row.get(10)?, row.get(11)?),
+        is_in_round: row.get(12)?,
+        held_removals: count(row, 13)?,
+    })
+}
+
+fn count(row: &Row<'_>, at: usize) -> rusqlite::Result<u64> {
+    Ok(u64::try_from(row.get::<_, i64>(at)?).unwrap_or(0))
+}
+
+fn failure(kind: Option<String>, at_ms: Option<i64>) -> Option<FailureView> {
+    kind.map(|kind| FailureView { kind, at_ms: at_ms.unwrap_or_default() })
+}
+
+/// The first and the last key that begin with these digits.
+fn prefix_range(prefix: &str) -> Option<(Key, Key)> {
+    let is_prefix = (KEY_PREFIX_MIN..=KEY_DIGITS).contains(&prefix.len())
+        && prefix.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if !is_prefix {
+        return None;
+    }
+    let filled = |digit: &str| format!("{prefix}{}", digit.repeat(KEY_DIGITS - prefix.len())).parse().ok();
+    Some((filled("0")?, filled("f")?))
+}
