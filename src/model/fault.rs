@@ -73,8 +73,8 @@ pub enum Unreadable {
     /// An empty reply where a page belongs.
     #[error("an empty reply")]
     Empty,
-    /// A page with neither or both of next and delta link.
-    #[error("a page without exactly one link")]
+    /// A delta page that neither continues nor ends its round.
+    #[error("a page without a link")]
     Links,
 }
 

@@ -3,6 +3,7 @@
 //! Times are UTC epoch milliseconds (`_ms`). An all-day event is two dates; in this crate a date is held as
 //! the epoch milliseconds of its midnight *as if it were UTC* and is never converted between zones.
 
+mod address;
 mod calendar;
 mod event;
 mod fault;
@@ -12,6 +13,7 @@ mod secret;
 mod view;
 mod window;
 
+pub use address::plain_url;
 pub use calendar::CalendarRecord;
 pub use event::{
     Attendee, AttendeeType, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider,
