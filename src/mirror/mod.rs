@@ -9,3 +9,6 @@ pub mod schema;
 pub use error::MirrorError;
 pub use read_search::{INDEXED_TEXTS, Question};
 pub use reader::{AccountView, CalendarView, ChangeView, FailureView, Found, KEY_PREFIX_MIN, Reader};
+
+#[cfg(test)]
+mod reader_tests;
