@@ -635,6 +635,7 @@ fn the_views_show_what_the_reader_reads() {
 #[ignore = "fills a mirror with 100,000 rows"]
 fn a_range_of_a_large_mirror_costs_little_more_than_its_sql() {
     let mirror = Mirror::new();
+    let filling = std::time::Instant::now();
     mirror.run("BEGIN");
     let names: Vec<String> =
         (0..100_000).map(|n| format!("AAMkAGI1LongEnoughToLookLikeAnId{n:0>80}")).collect();
@@ -655,6 +656,7 @@ fn a_range_of_a_large_mirror_costs_little_more_than_its_sql() {
         });
     }
     mirror.run("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)");
+    println!("filling: {:?}", filling.elapsed());
     let reader = mirror.reader();
     let bare = "SELECT e.*, m.* FROM event e LEFT JOIN event m ON m.id = e.series_id \
         WHERE e.is_present = 1 AND e.kind <> 'master' AND e.start_ms >= ?1 - 86400000 AND e.start_ms < ?2 AND e.end_ms > ?1";
