@@ -107,8 +107,8 @@ CREATE TABLE event (
 ) STRICT;
 
 /* "Overlaps the range" = starts in the range widened by a day, or is one of the few long ones. */
-CREATE INDEX event_by_start ON event (start_ms, id) WHERE is_present = 1 AND kind <> 'master';
-CREATE INDEX event_long ON event (end_ms, id)
+CREATE INDEX event_by_start ON event (start_ms, end_ms, calendar_id, id) WHERE is_present = 1 AND kind <> 'master';
+CREATE INDEX event_long ON event (end_ms, start_ms, id)
     WHERE is_present = 1 AND kind <> 'master' AND end_ms - start_ms > 86400000;
 CREATE INDEX event_by_series ON event (series_id, start_ms) WHERE series_id IS NOT NULL;
 
