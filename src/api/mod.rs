@@ -6,6 +6,7 @@
 
 mod answer;
 mod error;
+mod look;
 
 pub use answer::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, EngineStatus,
@@ -13,3 +14,7 @@ pub use answer::{
     SyncDone, WindowAnswer,
 };
 pub use error::{Error, ErrorKind};
+pub use look::{AccountFacts, Look, open_mirror, resolve_time, resolve_zone};
+
+pub use crate::agenda::Blocking;
+pub use crate::flow::look::{AgendaAsk, BusyAsk, FreeAsk, SearchAsk, WorkingHours};

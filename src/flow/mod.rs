@@ -1,1 +1,3 @@
 //! The room `flow`.
+
+pub mod look;

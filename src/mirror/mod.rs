@@ -35,3 +35,6 @@ pub use removal::{Ended, RoundPlace, StagedRow};
 pub use round::{Cursor, RoundEnd, RoundRow};
 
 pub(crate) use error::Doing;
+
+#[cfg(test)]
+mod reader_tests;

@@ -225,7 +225,8 @@ impl Reader {
             let mut found: Vec<EventView> = Vec::new();
             while let Some(row) = rows.next()? {
                 let event = view(row)?;
-                if found.len() >= count && found.last().is_some_and(|last| last.start_ms < event.start_ms) {
+                let is_enough = found.len() >= count;
+                if is_enough && found.last().is_none_or(|last| last.start_ms < event.start_ms) {
                     break;
                 }
                 found.push(event);

@@ -29,7 +29,7 @@ pub const INDEXED_TEXTS: &str = concat!("SELECT ", texts!(), " FROM event e WHER
 pub(super) const QUEUED: &str = concat!(
     "SELECT e.id, ",
     texts!(),
-    " FROM text_queue q CROSS JOIN event e ON e.id = q.event_id ORDER BY e.id"
+    " FROM text_queue q CROSS JOIN event e ON e.id = q.event_id ORDER BY q.event_id"
 );
 
 /// From the index (without rows whose text there is stale) and from the queue: what is shown itself, and of a

@@ -10,7 +10,7 @@
 //! |---|---|
 //! | `v1_calendars` | `id` `remote_id` `name` `color` `owner_name` `owner_address` `is_default` `can_edit` `window_from_ms` `window_to_ms` (what is mirrored; NULL before the first round) `last_pull_ms` `last_full_check_ms` `held_removals` `skipped` `error_kind` `error_at_ms` |
 //! | `v1_events` | what the server said, one row an event, occurrences joined with their series: `id` `remote_id` `ical_uid` `change_key` `calendar` `source` `kind` `series_id` `subject` `body` `body_preview` `location` `start_ms` `end_ms` `all_day` `start_date` `end_date` `original_time_zone` (the server's own text) `show_as` `sensitivity` `importance` `response` `cancelled` `organizer_name` `organizer_address` `attendees` (JSON array of `{name,address,type,response}`, or NULL) `categories` (JSON array of texts, or NULL) `reminder_minutes` `online_meeting_provider` `online_meeting_join_url` `web_link` `pending` `conflict` `unconfirmed` |
-//! | `v1_agenda` | what `agenda` shows: `id` `calendar` `kind` `series_id` `subject` `body_preview` `location` `start_ms` `end_ms` `all_day` `start_date` `end_date` `original_time_zone` `show_as` `sensitivity` `importance` `response` `cancelled` `organizer_name` `organizer_address` `categories` `reminder_minutes` `online_meeting_provider` `online_meeting_join_url` `web_link` `pending` `conflict` `unconfirmed` |
+//! | `v1_agenda` | what the agenda shows, pending edits included: `id` `calendar` `kind` `series_id` `subject` `body_preview` `location` `start_ms` `end_ms` `all_day` `start_date` `end_date` `original_time_zone` `show_as` `sensitivity` `importance` `response` `cancelled` `organizer_name` `organizer_address` `categories` `reminder_minutes` `online_meeting_provider` `online_meeting_join_url` `web_link` `pending` `conflict` `unconfirmed` |
 //! | `v1_outbox` | `n` `event` `op` `fields` (JSON array) `state` `attempts` `next_attempt_ms` `last_problem_kind` `last_problem_status` `last_problem_code` `last_problem_at_ms` `notifies` `created_at_ms` |
 //! | `v1_conflicts` | `n` `event` `fields` (JSON array of `{name,base,mine,theirs}`) `kind` `resolution` `at_ms` |
 //! | `v1_sync_state` | one row: `user` `as_of_ms` (oldest last complete pull; NULL while a calendar was never pulled) `attempted_at_ms` `reached_at_ms` `throttled_until_ms` `error_kind` `error_at_ms` `edits_lost` `calendars` `held_removals` `details_missing` (series whose details are still to be fetched) `last_seq` |
@@ -56,7 +56,7 @@ pub(super) const ACCOUNT: &str = "SELECT user, attempted_at_ms, reached_at_ms, t
 pub(super) const COUNTS: &str = "SELECT c.key, n.events FROM ( \
      SELECT e.calendar_id, count(*) AS events FROM event e \
      WHERE e.is_present = 1 AND e.kind <> 'master' GROUP BY e.calendar_id) n \
-     CROSS JOIN calendar c ON c.id = n.calendar_id ORDER BY c.key";
+     CROSS JOIN calendar c ON c.id = n.calendar_id AND c.is_present = 1 ORDER BY c.key";
 
 pub(super) const CHANGES: &str =
     "SELECT seq, event_key, what = 'remove', at_ms FROM change WHERE seq > :since ORDER BY seq LIMIT :limit";
