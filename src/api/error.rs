@@ -25,6 +25,8 @@ pub enum ErrorKind {
     NotFound,
     /// The mirror cannot be used, or a newer program wrote it.
     Mirror,
+    /// Another process owns the data directory, or too many callers wait.
+    Busy,
 }
 
 impl ErrorKind {
@@ -38,13 +40,14 @@ impl ErrorKind {
             ErrorKind::Refused => "refused",
             ErrorKind::NotFound => "not_found",
             ErrorKind::Mirror => "mirror_unusable",
+            ErrorKind::Busy => "busy",
         }
     }
 
     /// The exit code of the program.
     pub const fn exit_code(self) -> u8 {
         match self {
-            ErrorKind::Failed => 1,
+            ErrorKind::Failed | ErrorKind::Busy => 1,
             ErrorKind::Usage => 2,
             ErrorKind::SignIn => 3,
             ErrorKind::Unreachable => 4,
@@ -63,6 +66,7 @@ impl ErrorKind {
             ErrorKind::Refused => 422,
             ErrorKind::NotFound => 404,
             ErrorKind::Mirror => 500,
+            ErrorKind::Busy => 503,
         }
     }
 }

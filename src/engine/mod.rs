@@ -1,13 +1,25 @@
-//! Owns the data directory: its lock, the clock, randomness, HTTP, the runtime. Doors talk to it through `api`.
+//! Owns a data directory: its lock, the mirrors' writers, the runtime and the wake-ups.
+//!
+//! The engine drives its flows on the caller's thread; one worker thread of its own fetches and decodes beside
+//! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
+mod desk;
+mod watch;
+
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::api::{Error, SyncDone};
+use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::Config;
+use crate::flow::Progress;
 use crate::model::Key;
 use crate::ports::{Clock, Entropy, Http};
+use crate::system::{EngineLock, LockError};
+
+use desk::Desk;
+pub use watch::{Handle, Hint, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
 #[derive(Clone)]
@@ -41,53 +53,6 @@ pub enum Accept {
     Calendar(Key),
 }
 
-/// What a sync is doing; for progress bars and the event stream.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Progress {
-    /// The calendars are known.
-    Calendars {
-        /// How many.
-        count: u64,
-    },
-    /// A round begins.
-    Round {
-        /// The calendar.
-        calendar: Key,
-        /// Its place, from 1.
-        place: u64,
-        /// Whether the whole window is compared.
-        is_full: bool,
-    },
-    /// A page is committed.
-    Page {
-        /// The calendar.
-        calendar: Key,
-        /// Rows on it.
-        rows: u64,
-        /// Rows of this sync so far.
-        rows_total: u64,
-    },
-    /// The server asked to wait, or a retry is due.
-    Waiting {
-        /// How long.
-        duration: Duration,
-        /// The fault's stable kind.
-        kind: &'static str,
-    },
-    /// A calendar is complete.
-    Complete {
-        /// The calendar.
-        calendar: Key,
-    },
-    /// A calendar could not be completed.
-    Failed {
-        /// The calendar.
-        calendar: Key,
-        /// The fault's stable kind.
-        kind: &'static str,
-    },
-}
-
 /// How a sync ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SyncReport {
@@ -111,6 +76,16 @@ pub enum Weather {
     },
 }
 
+impl Weather {
+    /// The error a door makes of it.
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Weather::SignInNeeded => ErrorKind::SignIn,
+            Weather::Unreachable(_) | Weather::Throttled { .. } => ErrorKind::Unreachable,
+        }
+    }
+}
+
 /// What to show a user who signs in by device code.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DevicePrompt {
@@ -122,22 +97,176 @@ pub struct DevicePrompt {
     pub valid: Duration,
 }
 
+/// What to do with the mirror when signing out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// Keep it: queries go on answering.
+    Keep,
+    /// Delete it.
+    Wipe,
+}
+
+/// Whose mirror a sign-in may replace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OtherMailbox {
+    /// Signing in as another mailbox than the mirror's is refused.
+    Refuse,
+    /// The mirror of the former mailbox is deleted.
+    Replace,
+}
+
 /// The engine of one data directory. At most one process holds it; readers need none.
 pub struct Engine {
+    config: Config,
     data_dir: PathBuf,
+    edges: Edges,
+    runtime: tokio::runtime::Runtime,
+    desks: BTreeMap<String, Desk>,
+    handle: Handle,
+    inbox: watch::Inbox,
+    _lock: EngineLock,
+}
+
+impl std::fmt::Debug for Engine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Engine").field("data_dir", &self.data_dir).finish_non_exhaustive()
+    }
 }
 
 impl Engine {
-    /// Takes the data directory's lock and prepares the configured accounts. Needs no network and no sign-in.
+    /// Takes the data directory's lock. Needs no network and no sign-in.
     ///
     /// # Errors
-    /// `Refused` when another process holds the lock, `Mirror` when a mirror cannot be used.
-    pub fn open(_config: Config, data_dir: &Path, _edges: Edges) -> Result<Engine, Error> {
-        Ok(Engine { data_dir: data_dir.to_path_buf() })
+    /// `Busy` when another process holds the lock, `Failed` when the directory cannot be used.
+    pub fn open(config: Config, data_dir: &Path, edges: Edges) -> Result<Engine, Error> {
+        let lock = EngineLock::take(data_dir).map_err(|error| {
+            let kind = match &error {
+                LockError::Held { .. } => ErrorKind::Busy,
+                LockError::Io { .. } => ErrorKind::Failed,
+            };
+            Error::because(kind, error.to_string(), error)
+        })?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .thread_name("calmirror-net")
+            .enable_all()
+            .build()
+            .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
+        let (handle, inbox) = watch::channel();
+        Ok(Engine {
+            config,
+            data_dir: data_dir.to_path_buf(),
+            edges,
+            runtime,
+            desks: BTreeMap::new(),
+            handle,
+            inbox,
+            _lock: lock,
+        })
     }
 
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
+
+    /// The way for other threads to talk to [`Engine::watch`].
+    pub fn handle(&self) -> Handle {
+        self.handle.clone()
+    }
+
+    /// The runtime, for a door that serves beside the engine.
+    pub fn runtime(&self) -> &tokio::runtime::Handle {
+        self.runtime.handle()
+    }
+
+    /// Pulls everything of one account, now, on this thread.
+    ///
+    /// # Errors
+    /// A wrong account, a policy that forbids it, or a mirror that cannot be used. Weather is in the report.
+    pub fn sync(
+        &mut self,
+        account: &str,
+        order: &SyncOrder,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<SyncReport, Error> {
+        self.open_desk(account)?;
+        let Engine { desks, runtime, .. } = self;
+        let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
+        runtime.block_on(desk.sync(order, watch::Urgency::Asked, progress))
+    }
+
+    /// Keeps every synchronized account in step until [`Handle::stop`] is called.
+    ///
+    /// # Errors
+    /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
+    pub fn watch(&mut self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<WatchReport, Error> {
+        let names: Vec<String> = self.config.accounts.iter().map(|account| account.name.clone()).collect();
+        let mut is_open = false;
+        let mut refused = None;
+        for name in names {
+            match self.open_desk(&name) {
+                Ok(()) => is_open = true,
+                Err(error) => {
+                    tracing::warn!(account = %name, error = %error, "this account is not kept in step");
+                    refused = Some(error);
+                }
+            }
+        }
+        match refused {
+            Some(error) if !is_open => return Err(error),
+            Some(_) | None => {}
+        }
+        let Engine { desks, runtime, edges, inbox, .. } = self;
+        Ok(runtime.block_on(watch::run(desks, edges, inbox, progress)))
+    }
+
+    /// Signs an account in by device code; `prompt` shows the user where to go.
+    ///
+    /// # Errors
+    /// `SignIn` when declined or expired, `Refused` for another mailbox than the mirror's, `Unreachable`.
+    pub fn sign_in(
+        &mut self,
+        account: &str,
+        other: OtherMailbox,
+        prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
+    ) -> Result<(), Error> {
+        self.open_desk(account)?;
+        let Engine { desks, runtime, .. } = self;
+        let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
+        runtime.block_on(desk.sign_in(other, prompt))
+    }
+
+    /// Forgets the tokens of an account, and its mirror when asked.
+    ///
+    /// # Errors
+    /// When a file cannot be removed.
+    pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
+        self.open_desk(account)?;
+        let desk = self.desks.remove(account).ok_or_else(|| unknown_account(account))?;
+        desk.sign_out(what)
+    }
+
+    fn open_desk(&mut self, account: &str) -> Result<(), Error> {
+        if !self.desks.contains_key(account) {
+            let effective = self.config.resolve(account).ok_or_else(|| unknown_account(account))?;
+            let desk = Desk::open(effective, &self.data_dir, &self.edges)?;
+            self.desks.insert(account.to_owned(), desk);
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Engine {
+    fn drop(&mut self) {
+        for (name, desk) in std::mem::take(&mut self.desks) {
+            if let Err(error) = desk.close() {
+                tracing::warn!(account = %name, error = %error, "the mirror was not closed in order; it will be checked");
+            }
+        }
+    }
+}
+
+fn unknown_account(account: &str) -> Error {
+    Error::new(ErrorKind::Usage, format!("there is no account `{account}` in the configuration"))
 }

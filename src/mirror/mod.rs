@@ -31,7 +31,7 @@ pub use hydration::{HydrationRow, Need};
 pub use open::{Mirror, Opening};
 pub use read_search::{INDEXED_TEXTS, Question};
 pub use reader::{AccountView, CalendarView, ChangeView, FailureView, Found, KEY_PREFIX_MIN, Reader};
-pub use removal::{Ended, RoundPlace, StagedRow};
+pub use removal::{Ended, RoundPlace, StagedRow, Suspects};
 pub use round::{Cursor, RoundEnd, RoundRow};
 
 pub(crate) use error::Doing;

@@ -191,3 +191,23 @@ fn set_aside(path: &Path, now_ms: i64) -> Result<PathBuf, MirrorError> {
 #[cfg(test)]
 #[path = "open_tests.rs"]
 mod tests;
+
+#[cfg(feature = "emulator")]
+impl Mirror {
+    /// Lets `commits` transactions pass and refuses every later one, as a machine does that is killed between two
+    /// of them. For seeded worlds.
+    pub fn break_after(&mut self, commits: u32) {
+        let mut left = commits;
+        // A hook can only be refused by a closed connection, which this is not.
+        let _ = self.conn.commit_hook(Some(move || {
+            let is_refused = left == 0;
+            left = left.saturating_sub(1);
+            is_refused
+        }));
+    }
+
+    /// Ends [`Mirror::break_after`].
+    pub fn break_never(&mut self) {
+        let _ = self.conn.commit_hook(None::<fn() -> bool>);
+    }
+}

@@ -29,8 +29,8 @@ const END: &str = "DELETE FROM removal WHERE event_id = ?1 RETURNING is_held";
 const COUNT: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind <> 'master'";
 const NEAREST: &str = "SELECT e.id, e.remote_id FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind = 'single' AND e.end_ms > ?2
-    ORDER BY e.start_ms, e.id LIMIT ?3";
+    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND (e.kind = 'single' OR (?4 AND e.kind <> 'master'))
+    ORDER BY abs(e.start_ms - ?2), e.id LIMIT ?3";
 /// Instances before their masters: a master may only go when nothing refers to it.
 const LIST: &str = "SELECT r.event_id FROM removal r JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.is_held = ?2 ORDER BY e.kind = 'master', r.event_id";
@@ -48,6 +48,15 @@ pub struct StagedRow {
     pub event_id: i64,
     /// Its server's id.
     pub remote_id: RemoteId,
+}
+
+/// Which staged removals are worth a look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspects {
+    /// Singles: the series of instances were read again in this round.
+    Singles,
+    /// All: a listing merely left them out.
+    All,
 }
 
 /// How a round ended.
@@ -132,17 +141,17 @@ impl Mirror {
             .doing("counting removals")
     }
 
-    /// The first `limit` staged removals of singles that end after `after_ms`, soonest first. Instances are not
-    /// among them: their series was read again.
+    /// The `limit` staged removals nearest to `now_ms`: of singles, and of instances when `which` says so.
     pub fn nearest_staged(
         &self,
         calendar_id: i64,
-        after_ms: i64,
+        now_ms: i64,
         limit: u32,
+        which: Suspects,
     ) -> Result<Vec<StagedRow>, MirrorError> {
         let mut statement = self.conn.prepare_cached(NEAREST).doing("listing removals")?;
         statement
-            .query_map((calendar_id, after_ms, limit), |row| {
+            .query_map((calendar_id, now_ms, limit, which == Suspects::All), |row| {
                 Ok(StagedRow { event_id: row.get(0)?, remote_id: RemoteId::new(row.get::<_, String>(1)?) })
             })
             .and_then(Iterator::collect)

@@ -1,0 +1,358 @@
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::api::{Error, ErrorKind, SyncDone};
+use crate::config::{Effective, Method, SourceKind};
+use crate::engine::watch::Urgency;
+use crate::engine::{Accept, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather};
+use crate::flow::Progress;
+use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
+use crate::flow::sign_in::{DeviceSignIn, Session, SignInError, SignInSite};
+use crate::flow::upkeep::upkeep;
+use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
+use crate::model::Fault;
+use crate::ports::{Bearer, Vault};
+use crate::source::graph::{Graph, GraphSite};
+use crate::vault::FileVault;
+
+/// The file of a mirror in its account's folder.
+const MIRROR_FILE: &str = "mirror.db";
+
+/// One account with everything open: its mirror's writer, its session, its server.
+pub(super) struct Desk {
+    effective: Effective,
+    folder: PathBuf,
+    edges: Edges,
+    mirror: Mirror,
+    vault: Arc<FileVault>,
+    session: Arc<Session>,
+    graph: Graph,
+}
+
+impl Desk {
+    pub(super) fn open(effective: Effective, data_dir: &Path, edges: &Edges) -> Result<Desk, Error> {
+        check_policy(&effective)?;
+        let folder = data_dir.join(&effective.name);
+        let now_ms = edges.clock.now_ms();
+        let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(mirror_error)?;
+        if let Opening::Rebuilt { set_aside } = &opening {
+            tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
+        }
+        let vault = Arc::new(FileVault::new(data_dir, &effective.name));
+        let site = GraphSite::new(&effective.graph_url.value, None)
+            .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
+        // A token file that others can read, or that is damaged, is said now and with its fix.
+        vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
+        let session = Arc::new(Session::new(
+            sign_in_site(&effective),
+            edges.http.clone(),
+            edges.clock.clone(),
+            vault.clone() as Arc<dyn Vault>,
+        ));
+        let bearer = session.clone() as Arc<dyn Bearer>;
+        let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
+        Ok(Desk { effective, folder, edges: edges.clone(), mirror, vault, session, graph })
+    }
+
+    pub(super) fn close(self) -> Result<(), Error> {
+        self.mirror.close().map_err(mirror_error)
+    }
+
+    /// Pulls, then accepts removals when asked, then does the upkeep.
+    pub(super) async fn sync(
+        &mut self,
+        order: &SyncOrder,
+        urgency: Urgency,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<SyncReport, Error> {
+        let started_ms = self.edges.clock.now_ms();
+        let outcome = self.sync_or_break(order, urgency, progress).await;
+        match outcome {
+            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(mirror_error),
+            // A mirror that breaks in the middle is set aside now, and the next sync fills a new one.
+            Err(error) if error.is_damage() => {
+                self.reopen(started_ms)?;
+                Err(Error::because(
+                    ErrorKind::Mirror,
+                    "the mirror was damaged and has been set aside; run `calmirror sync` to fill a new one",
+                    error,
+                ))
+            }
+            Err(error) => Err(mirror_error(error)),
+        }
+    }
+
+    async fn sync_or_break(
+        &mut self,
+        order: &SyncOrder,
+        urgency: Urgency,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<(PullReport, u64), MirrorError> {
+        let pull_order = PullOrder {
+            is_full: order.is_full,
+            lists_calendars: urgency == Urgency::Asked,
+            past_ms: in_ms(self.effective.window_past.value),
+            future_ms: in_ms(self.effective.window_future.value),
+        };
+        let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
+        let report = match self.bind_mailbox().await? {
+            Ok(()) => pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?,
+            Err(fault) => {
+                let now_ms = self.edges.clock.now_ms();
+                self.mirror.note_attempt(now_ms)?;
+                self.mirror.note_fault(fault.kind(), now_ms)?;
+                PullReport { fault: Some(fault), ..PullReport::default() }
+            }
+        };
+        let mut accepted = 0;
+        for calendar in self.mirror.calendars()? {
+            let is_accepted = match &order.accept_removals {
+                Accept::None => false,
+                Accept::All => true,
+                Accept::Calendar(key) => *key == calendar.key,
+            };
+            if is_accepted {
+                accepted += self.mirror.accept_removals(calendar.id, self.edges.clock.now_ms())?;
+            }
+        }
+        upkeep(&mut self.mirror)?;
+        Ok((report, accepted))
+    }
+
+    /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
+    async fn bind_mailbox(&mut self) -> Result<Result<(), Fault>, MirrorError> {
+        if self.mirror.account()?.mailbox.is_some() {
+            return Ok(Ok(()));
+        }
+        match self.graph.identity().await {
+            Ok(identity) => {
+                let mailbox = MailboxId { object_id: identity.object_id };
+                self.mirror.bind(&mailbox, identity.user_principal_name.as_deref())?;
+                Ok(Ok(()))
+            }
+            Err(fault) => Ok(Err(fault)),
+        }
+    }
+
+    fn report(
+        &mut self,
+        report: PullReport,
+        accepted: u64,
+        started_ms: i64,
+    ) -> Result<SyncReport, MirrorError> {
+        let now_ms = self.edges.clock.now_ms();
+        let calendars = self.mirror.calendars()?;
+        let oldest = calendars.iter().map(|c| c.pulled_at_ms).min().flatten();
+        let done = SyncDone {
+            event: "done".to_owned(),
+            calendars: report.calendars,
+            pages: report.pages,
+            upserted: report.committed.inserted + report.committed.rewritten,
+            removed: report.removed + accepted,
+            pushed: 0,
+            parked: 0,
+            conflicts: 0,
+            held_removals: self.mirror.count_held()?,
+            failed: report.failed,
+            duration_ms: u64::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(0),
+            as_of: oldest.map(|ms| self.rfc3339(ms)),
+        };
+        let weather = report.fault.map(|fault| self.weather(&fault));
+        Ok(SyncReport { done, weather })
+    }
+
+    fn weather(&self, fault: &Fault) -> Weather {
+        match (fault, self.graph.throttled_until_ms()) {
+            (Fault::SignInNeeded, _) => Weather::SignInNeeded,
+            (fault, Some(until_ms)) if fault.kind() == "throttled" => Weather::Throttled { until_ms },
+            (fault, _) => Weather::Unreachable(fault.kind()),
+        }
+    }
+
+    fn rfc3339(&self, ms: i64) -> String {
+        crate::zones::Zone::utc().rfc3339(ms)
+    }
+
+    /// Signs in by device code and checks whose mailbox the tokens are for before they are kept.
+    pub(super) async fn sign_in(
+        &mut self,
+        other: OtherMailbox,
+        prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
+    ) -> Result<(), Error> {
+        let site = sign_in_site(&self.effective);
+        let started = DeviceSignIn::start(&site, self.edges.http.clone(), self.edges.clock.clone())
+            .await
+            .map_err(sign_in_error)?;
+        prompt(&DevicePrompt {
+            verification_url: started.verification_url().to_owned(),
+            user_code: started.user_code().to_owned(),
+            valid: started.valid(),
+        });
+        let tokens = started.finish().await.map_err(sign_in_error)?;
+        let bearer = crate::flow::sign_in::fixed_bearer(tokens.access.clone());
+        let identity = self.graph.with_bearer(bearer).identity().await.map_err(fault_error)?;
+        if let Some(user) = &self.effective.user {
+            let is_configured = [&identity.user_principal_name, &identity.mail]
+                .into_iter()
+                .flatten()
+                .any(|name| name.eq_ignore_ascii_case(user));
+            if !is_configured {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "you signed in as another user than the configuration names for this account; sign in as that user, or change `user` in the configuration",
+                ));
+            }
+        }
+        let mailbox = MailboxId { object_id: identity.object_id };
+        let bound = self.mirror.account().map_err(mirror_error)?.mailbox;
+        match (bound, other) {
+            (Some(bound), OtherMailbox::Refuse) if bound != mailbox => {
+                return Err(Error::new(
+                    ErrorKind::Refused,
+                    "the mirror of this account belongs to another mailbox; run `calmirror login --replace` to delete it and start anew",
+                ));
+            }
+            (Some(bound), OtherMailbox::Replace) if bound != mailbox => self.wipe()?,
+            (Some(_) | None, OtherMailbox::Refuse | OtherMailbox::Replace) => {}
+        }
+        self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(mirror_error)?;
+        self.session
+            .replace(tokens)
+            .await
+            .map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))
+    }
+
+    pub(super) fn sign_out(self, what: SignOut) -> Result<(), Error> {
+        self.vault.remove().map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))?;
+        let path = self.mirror.path().to_path_buf();
+        self.mirror.close().map_err(mirror_error)?;
+        match what {
+            SignOut::Keep => Ok(()),
+            SignOut::Wipe => remove_mirror(&path),
+        }
+    }
+
+    /// Deletes the mirror and opens an empty one.
+    fn wipe(&mut self) -> Result<(), Error> {
+        let path = self.folder.join(MIRROR_FILE);
+        // The open file is replaced by a throw-away one, so that it can be removed on every system.
+        let now_ms = self.edges.clock.now_ms();
+        let spare = self.folder.join("mirror.new");
+        let (empty, _) = Mirror::open(&spare, now_ms).map_err(mirror_error)?;
+        std::mem::replace(&mut self.mirror, empty).close().map_err(mirror_error)?;
+        remove_mirror(&path)?;
+        let (mirror, _) = Mirror::open(&path, now_ms).map_err(mirror_error)?;
+        std::mem::replace(&mut self.mirror, mirror).close().map_err(mirror_error)?;
+        remove_mirror(&spare)
+    }
+
+    /// Opens the mirror again, which sets a damaged file aside.
+    fn reopen(&mut self, now_ms: i64) -> Result<(), Error> {
+        let path = self.folder.join(MIRROR_FILE);
+        let (mirror, _) = Mirror::open(&path, now_ms).map_err(mirror_error)?;
+        self.mirror = mirror;
+        Ok(())
+    }
+}
+
+/// Deletes a closed mirror and its side files.
+fn remove_mirror(path: &Path) -> Result<(), Error> {
+    for side in ["", "-wal", "-shm"] {
+        let mut name = path.as_os_str().to_owned();
+        name.push(side);
+        match std::fs::remove_file(PathBuf::from(&name)) {
+            Ok(()) => {}
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+            Err(error) => {
+                return Err(Error::because(ErrorKind::Failed, "the mirror could not be deleted", error));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Refuses an account that this engine must not synchronize, and says who can change that.
+fn check_policy(effective: &Effective) -> Result<(), Error> {
+    if effective.source.value != SourceKind::Microsoft365 {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!(
+                "account `{}`: only the source `microsoft365` can be synchronized by this version",
+                effective.name
+            ),
+        ));
+    }
+    match effective.method.value {
+        Method::Client => {}
+        Method::Server | Method::Off => {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "account `{}`: the group's `method` is not `client`, so this program does not synchronize it; an administrator can change that",
+                    effective.name
+                ),
+            ));
+        }
+    }
+    if !effective.allow_office365.value {
+        return Err(Error::new(
+            ErrorKind::Refused,
+            format!(
+                "account `{}`: its group does not allow Office 365; an administrator can set `allow_office365 = true`",
+                effective.name
+            ),
+        ));
+    }
+    if effective.graph_app.is_none() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            format!("account `{}`: no `graph_app` is chosen for it or its group", effective.name),
+        ));
+    }
+    Ok(())
+}
+
+fn sign_in_site(effective: &Effective) -> SignInSite {
+    SignInSite {
+        authority_url: effective.authority_url.value.clone(),
+        tenant: effective.tenant.clone(),
+        client_id: effective.client_id.clone(),
+        scopes: effective.scopes.value.clone(),
+    }
+}
+
+fn in_ms(duration: std::time::Duration) -> i64 {
+    i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
+}
+
+fn mirror_error(error: MirrorError) -> Error {
+    let kind = match &error {
+        MirrorError::Newer { .. }
+        | MirrorError::Damaged { .. }
+        | MirrorError::Migration { .. }
+        | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
+        MirrorError::Absent { .. } | MirrorError::Io { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
+    };
+    Error::because(kind, error.to_string(), error)
+}
+
+fn fault_error(fault: Fault) -> Error {
+    let kind = match fault {
+        Fault::SignInNeeded => ErrorKind::SignIn,
+        Fault::Unreachable(_)
+        | Fault::Refused { .. }
+        | Fault::Unreadable(_)
+        | Fault::LinkRefused(_)
+        | Fault::EndlessPages => ErrorKind::Unreachable,
+    };
+    Error::because(kind, fault.to_string(), fault)
+}
+
+fn sign_in_error(error: SignInError) -> Error {
+    let kind = match &error {
+        SignInError::Declined | SignInError::Expired => ErrorKind::SignIn,
+        SignInError::Fault(fault) => return fault_error(fault.clone()),
+        SignInError::Misconfigured { .. } => ErrorKind::Usage,
+    };
+    Error::because(kind, error.to_string(), error)
+}
