@@ -30,7 +30,7 @@ impl Desk {
     fn end(&mut self, generation: i64, verdict: RemovalVerdict) -> crate::mirror::Ended {
         let place = RoundPlace { calendar_id: 1, generation, window: WINDOW };
         let link = Link::new("https://h/delta");
-        let end = RoundEnd { place, is_full: false, delta_link: Some(&link), skipped: 0 };
+        let end = RoundEnd { place, is_full: false, delta_link: Some(&link), skipped: 0, unproven: &[] };
         self.mirror.end_round(&end, verdict, NOW_MS).unwrap()
     }
 

@@ -171,7 +171,7 @@ impl Mirror {
             let mut feed = Feed::new(&tx, now_ms)?;
             match verdict {
                 RemovalVerdict::Apply => {
-                    ended.removed = carry_out(&tx, &mut feed, end.place.calendar_id, false)?;
+                    ended.removed = carry_out(&tx, &mut feed, end.place.calendar_id, false, end.unproven)?;
                 }
                 RemovalVerdict::Hold => {
                     for key in keys(&tx, end.place.calendar_id)? {
@@ -208,7 +208,7 @@ impl Mirror {
         let tx = self.conn.transaction().doing("accepting removals")?;
         let removed = {
             let mut feed = Feed::new(&tx, now_ms)?;
-            carry_out(&tx, &mut feed, calendar_id, true)?
+            carry_out(&tx, &mut feed, calendar_id, true, &[])?
         };
         tx.commit().doing("accepting removals")?;
         Ok(removed)
@@ -240,18 +240,20 @@ fn keys(conn: &Connection, calendar_id: i64) -> Result<Vec<[u8; 16]>, MirrorErro
         .doing("listing removals")
 }
 
+/// Removes what is staged, or what is held; `unproven` rows stay staged for the next round.
 fn carry_out(
     conn: &Connection,
     feed: &mut Feed<'_>,
     calendar_id: i64,
     is_held: bool,
+    unproven: &[i64],
 ) -> Result<u64, MirrorError> {
     let ids: Vec<i64> = conn
         .prepare_cached(LIST)
         .and_then(|mut s| s.query_map((calendar_id, is_held), |row| row.get(0)).and_then(Iterator::collect))
         .doing("listing removals")?;
     let mut removed = 0;
-    for id in ids {
+    for id in ids.into_iter().filter(|id| !unproven.contains(id)) {
         // A master that still has instances (they were delivered again, or their removal is held) stays.
         if has_instances(conn, id)? {
             end(conn, id)?;

@@ -62,6 +62,8 @@ pub struct RoundEnd<'l> {
     pub delta_link: Option<&'l Link>,
     /// Rows that could not be read.
     pub skipped: u64,
+    /// Rows whose staged removal the server would neither confirm nor deny: they stay staged.
+    pub unproven: &'l [i64],
 }
 
 impl Mirror {

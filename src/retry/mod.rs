@@ -124,8 +124,8 @@ fn judge_status(
         }
         // Whatever else a cursor is refused with: it will be refused again.
         400 if matches!(step, Step::NextPage | Step::DeltaLink) => Verdict::Resync,
-        // A shared calendar may answer page one and deny page two; elsewhere delta may be unknown altogether.
-        403 if step == Step::NextPage => Verdict::Snapshot,
+        // A shared calendar may answer page one and deny every later link; elsewhere delta may be unknown altogether.
+        403 if matches!(step, Step::NextPage | Step::DeltaLink) => Verdict::Snapshot,
         400 | 404 | 405 | 501 if step == Step::FirstPage && !is_gone(code) => Verdict::Snapshot,
         408 | 429 | 503 if retry_after.is_some() => match retry_after {
             Some(after) if attempt < ATTEMPTS_MAX => Verdict::Again { after: after.max(FIRST_WAIT) },

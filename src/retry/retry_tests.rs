@@ -42,7 +42,7 @@ fn every_failure_has_one_verdict() {
         ("404 no mailbox", refused(404, Some("MailboxNotEnabledForRESTAPI"), None), FirstPage, 1, "stop"),
         ("400 on a look-up", refused(400, None, None), Lookup, 1, "stop"),
         ("401", refused(401, None, None), DeltaLink, 1, "sign in"),
-        ("403 on a delta link", refused(403, None, None), DeltaLink, 1, "stop"),
+        ("403 on a delta link", refused(403, None, None), DeltaLink, 1, "snapshot"),
         ("403 on page two", refused(403, Some("ErrorAccessDenied"), None), NextPage, 1, "snapshot"),
         ("403 on page one", refused(403, None, None), FirstPage, 1, "stop"),
         ("404 on a delta link", refused(404, None, None), DeltaLink, 1, "stop"),

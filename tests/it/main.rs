@@ -1,1 +1,10 @@
-//! Rooms are tested from outside here.
+//! The rooms tested from outside, on real SQLite, real HTTP over loopback and the real program.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    clippy::disallowed_methods
+)]
+
+mod sim;

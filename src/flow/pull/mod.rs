@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use crate::flow::Progress;
 use crate::merge::{Frame, Pass, RemovalVerdict, brake, plan, prepare};
-use crate::mirror::{CalendarRow, Committed, Cursor, Mirror, MirrorError, RoundEnd, RoundPlace, RoundRow, Suspects};
+use crate::mirror::{
+    CalendarRow, Committed, Cursor, Mirror, MirrorError, RoundEnd, RoundPlace, RoundRow, Suspects,
+};
 use crate::model::{Change, DAY_MS, Fault, Link, Lookup, Window};
 use crate::ports::{Clock, Entropy};
 use crate::retry::{Step, Verdict, judge};
@@ -273,6 +275,12 @@ impl Pull<'_> {
     async fn pull_calendar(&mut self, calendar: &CalendarRow, place: u64) -> Result<(), Stop> {
         let mut calendar = calendar.clone();
         let mut is_full = self.is_full_due(&calendar)?;
+        // A calendar that once had to be pulled another way is tried by delta again when a user asks for everything.
+        if self.order.is_full && calendar.mode != PullMode::Delta.code() {
+            self.mirror.set_mode(calendar.id, PullMode::Delta.code())?;
+            self.mirror.forget_round(calendar.id)?;
+            calendar.mode = PullMode::Delta.code().to_owned();
+        }
         let mut fault = None;
         for _ in 0..RESTARTS_MAX {
             (self.progress)(Progress::Round { calendar: calendar.key, place, is_full });
@@ -364,13 +372,7 @@ impl Pull<'_> {
         let under_way = self.mirror.round(calendar.id)?.filter(|round| {
             is_within(round.started_at_ms, now_ms, ROUND_AGE_MAX_MS) && round.window == wanted
         });
-        // A calendar that once had to be pulled another way is tried by delta again when it is compared anyway.
-        let mut mode = PullMode::from_code(&calendar.mode).unwrap_or(PullMode::Delta);
-        if self.order.is_full && mode == PullMode::Snapshot && under_way.is_none() && calendar.failures == 0 {
-            mode = PullMode::Delta;
-            self.mirror.set_mode(calendar.id, mode.code())?;
-            calendar.mode = mode.code().to_owned();
-        }
+        let mode = PullMode::from_code(&calendar.mode).unwrap_or(PullMode::Delta);
         let round = match under_way {
             Some(round) => round,
             None => self.mirror.begin_round(calendar.id, wanted, now_ms)?,
@@ -424,13 +426,15 @@ impl Pull<'_> {
         };
         let staged = self.mirror.count_staged(place.calendar_id)?;
         let mut verdict = brake(staged, events_before(self, staged)?);
+        let mut unproven = Vec::new();
         if staged > 0 && verdict == RemovalVerdict::Apply {
             let which = if full.is_some() { Suspects::All } else { Suspects::Singles };
-            self.verify_removals(calendar, place, which).await?;
+            unproven = self.verify_removals(calendar, place, which).await?;
             let staged = self.mirror.count_staged(place.calendar_id)?;
             verdict = brake(staged, events_before(self, staged)?);
         }
-        let end = RoundEnd { place: *place, is_full: full.is_some(), delta_link, skipped };
+        let end =
+            RoundEnd { place: *place, is_full: full.is_some(), delta_link, skipped, unproven: &unproven };
         let ended = self.mirror.end_round(&end, verdict, self.now_ms())?;
         self.report.removed += ended.removed;
         self.report.held += ended.held;
@@ -438,35 +442,42 @@ impl Pull<'_> {
     }
 
     /// Asks for removed events one by one: `@removed` means "not in this window", and has been sent for rows that
-    /// are still there; listings have left rows out.
+    /// are still there; listings have left rows out. Answers the rows the server would not tell about.
     async fn verify_removals(
         &mut self,
         calendar: &CalendarRow,
         place: &RoundPlace,
         which: Suspects,
-    ) -> Result<(), Stop> {
+    ) -> Result<Vec<i64>, Stop> {
         let rows = self.mirror.nearest_staged(place.calendar_id, self.now_ms(), VERIFIED_MAX, which)?;
-        let ids: Vec<_> = rows.into_iter().map(|row| row.remote_id).collect();
-        if ids.is_empty() {
-            return Ok(());
-        }
+        let ids: Vec<_> = rows.iter().map(|row| row.remote_id.clone()).collect();
+        let mut unproven = Vec::new();
         let mut kept = Vec::new();
-        for looked_up in self.graph.lookup(&calendar.remote_id, &ids).await {
+        if ids.is_empty() {
+            return Ok(unproven);
+        }
+        let looked_up = self.graph.lookup(&calendar.remote_id, &ids).await;
+        for (row, looked_up) in rows.iter().zip(looked_up) {
             match looked_up {
                 Ok(Lookup::Found(record)) if place.window.overlaps(record.start_ms, record.end_ms) => {
                     kept.push(Change::Put(*record));
                 }
                 Ok(Lookup::Found(_) | Lookup::Missing | Lookup::Unreadable(_)) => {}
                 Err(fault) if is_account_wide(&fault) => return Err(Stop::Account(fault)),
-                // Not proven, so believed: the daily comparison brings back what was removed wrongly.
-                Err(fault) => tracing::info!(kind = fault.kind(), "a removal could not be verified"),
+                Err(fault) => {
+                    tracing::info!(
+                        kind = fault.kind(),
+                        "a removal could not be verified; the event stays until it can be"
+                    );
+                    unproven.push(row.event_id);
+                }
             }
         }
         if !kept.is_empty() {
             let frame = frame(place, Pass::Recheck);
             self.commit(frame, kept, &Cursor::Keep)?;
         }
-        Ok(())
+        Ok(unproven)
     }
 
     /// Plans and writes rows.
