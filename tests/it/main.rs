@@ -1,1 +1,2 @@
 //! Rooms are tested from outside here.
+mod look;
