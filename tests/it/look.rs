@@ -1,5 +1,8 @@
 //! The questions of the doors, asked of a mirror that SQL has filled.
 
+// The helpers below are tests, too.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
 use std::path::PathBuf;
 
 use calmirror::api::{
