@@ -27,46 +27,45 @@ CREATE VIEW v1_events AS
 SELECT
     lower(hex(e.key)) AS id,
     e.remote_id AS remote_id,
-    CASE e.kind WHEN 'occurrence' THEN m.ical_uid ELSE e.ical_uid END AS ical_uid,
+    coalesce(e.ical_uid, m.ical_uid) AS ical_uid,
     e.change_key AS change_key,
     lower(hex(c.key)) AS calendar,
     'microsoft365' AS source,
     e.kind AS kind,
-    lower(hex(m.key)) AS series_id,
-    CASE e.kind WHEN 'occurrence' THEN m.subject ELSE e.subject END AS subject,
+    (SELECT lower(hex(k.key)) FROM event k WHERE k.id = e.series_id) AS series_id,
+    coalesce(e.subject, m.subject) AS subject,
     coalesce(
         (SELECT b.body FROM event_body b WHERE b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END),
-        CASE e.kind WHEN 'occurrence' THEN m.body_preview ELSE e.body_preview END
+        e.body_preview,
+        m.body_preview
     ) AS body,
-    CASE e.kind WHEN 'occurrence' THEN m.body_preview ELSE e.body_preview END AS body_preview,
-    CASE e.kind WHEN 'occurrence' THEN m.location ELSE e.location END AS location,
+    coalesce(e.body_preview, m.body_preview) AS body_preview,
+    coalesce(e.location, m.location) AS location,
     e.start_ms AS start_ms,
     e.end_ms AS end_ms,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END, 0) AS all_day,
-    CASE WHEN CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END = 1
-        THEN date(e.start_ms / 1000, 'unixepoch') END AS start_date,
-    CASE WHEN CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END = 1
-        THEN date(e.end_ms / 1000, 'unixepoch') END AS end_date,
-    CASE e.kind WHEN 'occurrence' THEN m.original_time_zone ELSE e.original_time_zone END AS original_time_zone,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.show_as ELSE e.show_as END, 'unknown') AS show_as,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.sensitivity ELSE e.sensitivity END, 'normal') AS sensitivity,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.importance ELSE e.importance END, 'normal') AS importance,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.response ELSE e.response END, 'none') AS response,
-    coalesce(CASE e.kind WHEN 'occurrence' THEN m.is_cancelled ELSE e.is_cancelled END, 0) AS cancelled,
-    CASE e.kind WHEN 'occurrence' THEN m.organizer_name ELSE e.organizer_name END AS organizer_name,
-    CASE e.kind WHEN 'occurrence' THEN m.organizer_address ELSE e.organizer_address END AS organizer_address,
-    CASE e.kind WHEN 'occurrence' THEN m.attendees ELSE e.attendees END AS attendees,
-    CASE e.kind WHEN 'occurrence' THEN m.categories ELSE e.categories END AS categories,
-    CASE e.kind WHEN 'occurrence' THEN m.reminder_minutes ELSE e.reminder_minutes END AS reminder_minutes,
-    CASE e.kind WHEN 'occurrence' THEN m.online_provider ELSE e.online_provider END AS online_meeting_provider,
-    CASE e.kind WHEN 'occurrence' THEN m.online_join_url ELSE e.online_join_url END AS online_meeting_join_url,
-    CASE e.kind WHEN 'occurrence' THEN m.web_link ELSE e.web_link END AS web_link,
+    coalesce(e.is_all_day, m.is_all_day, 0) AS all_day,
+    CASE WHEN coalesce(e.is_all_day, m.is_all_day) = 1 THEN date(e.start_ms / 1000, 'unixepoch') END AS start_date,
+    CASE WHEN coalesce(e.is_all_day, m.is_all_day) = 1 THEN date(e.end_ms / 1000, 'unixepoch') END AS end_date,
+    coalesce(e.original_time_zone, m.original_time_zone) AS original_time_zone,
+    coalesce(e.show_as, m.show_as, 'unknown') AS show_as,
+    coalesce(e.sensitivity, m.sensitivity, 'normal') AS sensitivity,
+    coalesce(e.importance, m.importance, 'normal') AS importance,
+    coalesce(e.response, m.response, 'none') AS response,
+    coalesce(e.is_cancelled, m.is_cancelled, 0) AS cancelled,
+    coalesce(e.organizer_name, m.organizer_name) AS organizer_name,
+    coalesce(e.organizer_address, m.organizer_address) AS organizer_address,
+    coalesce(e.attendees, m.attendees) AS attendees,
+    coalesce(e.categories, m.categories) AS categories,
+    coalesce(e.reminder_minutes, m.reminder_minutes) AS reminder_minutes,
+    coalesce(e.online_provider, m.online_provider) AS online_meeting_provider,
+    coalesce(e.online_join_url, m.online_join_url) AS online_meeting_join_url,
+    coalesce(e.web_link, m.web_link) AS web_link,
     CAST(NULL AS TEXT) AS pending,
     0 AS conflict,
     EXISTS (SELECT 1 FROM removal r WHERE r.event_id = e.id AND r.is_held = 1) AS unconfirmed
 FROM event e
 CROSS JOIN calendar c ON c.id = e.calendar_id
-LEFT JOIN event m ON m.id = e.series_id
+LEFT JOIN event m ON m.id = e.series_id AND e.kind = 'occurrence'
 WHERE e.is_present = 1 AND e.kind <> 'master' AND c.is_present = 1;
 
 /* The same rows until edits can be pending: then those are laid over them here, and v1_events stays what the

@@ -16,7 +16,7 @@ fn event(name: &str, start_ms: i64, end_ms: i64) -> EventView {
         start_ms,
         end_ms,
         is_unconfirmed: false,
-        details: Details {
+        details: Box::new(Details {
             ical_uid: None,
             subject: Some(name.to_owned()),
             body: None,
@@ -37,7 +37,7 @@ fn event(name: &str, start_ms: i64, end_ms: i64) -> EventView {
             web_link: None,
             original_time_zone: None,
             transaction_id: None,
-        },
+        }),
     }
 }
 

@@ -275,7 +275,7 @@ impl Look<'_> {
 
     fn event(&self, entry: Entry) -> Event {
         let Entry { event, start_ms, end_ms } = entry;
-        let details = event.details;
+        let details = *event.details;
         let is_all_day = details.is_all_day;
         Event {
             id: event.key,

@@ -1,6 +1,7 @@
 //! The one contract behind every door: what a caller may ask and the exact JSON it gets.
 //!
-//! Doors (`bin`, `local`, later `ffi`) translate to [`Call`] and print an [`Answer`]; none holds a rule.
+//! Doors (`bin`, `local`, later `ffi`) translate a request into a question to [`Look`] or an order to the engine, and
+//! print the answer; none holds a rule.
 //! Objects may grow fields, never lose or rename them. Timestamps are RFC 3339 with the offset of the zone
 //! asked for; ids are text.
 

@@ -17,33 +17,33 @@ const ZONE_MS: i64 = 16 * 3_600_000;
 /// Rows that are not in `event_long` begin at most this long before they end.
 const SHORT_MS: i64 = DAY_MS;
 
-/// The columns of an [`EventView`], in the order `view` reads them. `e` is the row, `m` its series: an occurrence
-/// has its details there.
+/// The columns of an [`EventView`], in the order `view` reads them. `e` is the row; `m` is the series of an
+/// occurrence, which has its details there (its own are NULL), and is missing for every other row. A CASE on the kind
+/// in each column instead costs half a microsecond a row.
 macro_rules! event_columns {
     () => {
-        "e.key, c.key, e.kind, m.key, e.remote_id, e.change_key, e.start_ms, e.end_ms, \
+        "e.key, c.key, e.kind, (SELECT k.key FROM event k WHERE k.id = e.series_id), e.remote_id, e.change_key, e.start_ms, e.end_ms, \
          EXISTS (SELECT 1 FROM removal r WHERE r.event_id = e.id AND r.is_held = 1), \
-         CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END, \
-         CASE e.kind WHEN 'occurrence' THEN m.is_cancelled ELSE e.is_cancelled END, \
-         CASE e.kind WHEN 'occurrence' THEN m.is_organizer ELSE e.is_organizer END, \
-         CASE e.kind WHEN 'occurrence' THEN m.show_as ELSE e.show_as END, \
-         CASE e.kind WHEN 'occurrence' THEN m.sensitivity ELSE e.sensitivity END, \
-         CASE e.kind WHEN 'occurrence' THEN m.importance ELSE e.importance END, \
-         CASE e.kind WHEN 'occurrence' THEN m.response ELSE e.response END, \
-         CASE e.kind WHEN 'occurrence' THEN m.reminder_minutes ELSE e.reminder_minutes END, \
-         CASE e.kind WHEN 'occurrence' THEN m.ical_uid ELSE e.ical_uid END, \
-         CASE e.kind WHEN 'occurrence' THEN m.subject ELSE e.subject END, \
-         CASE e.kind WHEN 'occurrence' THEN m.body_preview ELSE e.body_preview END, \
-         CASE e.kind WHEN 'occurrence' THEN m.location ELSE e.location END, \
-         CASE e.kind WHEN 'occurrence' THEN m.original_time_zone ELSE e.original_time_zone END, \
-         CASE e.kind WHEN 'occurrence' THEN m.organizer_name ELSE e.organizer_name END, \
-         CASE e.kind WHEN 'occurrence' THEN m.organizer_address ELSE e.organizer_address END, \
-         CASE e.kind WHEN 'occurrence' THEN m.attendees ELSE e.attendees END, \
-         CASE e.kind WHEN 'occurrence' THEN m.categories ELSE e.categories END, \
-         CASE e.kind WHEN 'occurrence' THEN m.online_provider ELSE e.online_provider END, \
-         CASE e.kind WHEN 'occurrence' THEN m.online_join_url ELSE e.online_join_url END, \
-         CASE e.kind WHEN 'occurrence' THEN m.web_link ELSE e.web_link END, \
-         CASE e.kind WHEN 'occurrence' THEN m.transaction_id ELSE e.transaction_id END"
+         coalesce(e.is_all_day, m.is_all_day), \
+         coalesce(e.is_cancelled, m.is_cancelled), \
+         coalesce(e.is_organizer, m.is_organizer), \
+         coalesce(e.show_as, m.show_as), \
+         coalesce(e.sensitivity, m.sensitivity), \
+         coalesce(e.importance, m.importance), \
+         coalesce(e.response, m.response), \
+         coalesce(e.reminder_minutes, m.reminder_minutes), \
+         coalesce(e.ical_uid, m.ical_uid), \
+         coalesce(e.subject, m.subject), \
+         coalesce(e.body_preview, m.body_preview), \
+         coalesce(e.location, m.location), \
+         coalesce(e.original_time_zone, m.original_time_zone), \
+         coalesce(e.organizer_name, m.organizer_name), \
+         coalesce(e.organizer_address, m.organizer_address), \
+         coalesce(e.attendees, m.attendees), \
+         coalesce(e.categories, m.categories), \
+         coalesce(e.online_provider, m.online_provider), \
+         coalesce(e.online_join_url, m.online_join_url), \
+         coalesce(e.web_link, m.web_link)"
     };
 }
 
@@ -51,7 +51,7 @@ macro_rules! event_columns {
 macro_rules! joined {
     () => {
         " CROSS JOIN calendar c ON c.id = e.calendar_id AND c.is_present = 1 \
-         LEFT JOIN event m ON m.id = e.series_id "
+         LEFT JOIN event m ON m.id = e.series_id AND e.kind = 'occurrence' "
     };
 }
 
@@ -115,7 +115,7 @@ pub(super) const UPCOMING_TIMED: &str = concat!(
     "AND e.start_ms >= :from AND e.start_ms < :to \
      AND NOT (",
     at_midnights!(),
-    " AND coalesce(CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END, 0) = 1)",
+    " AND coalesce(e.is_all_day, m.is_all_day, 0) = 1)",
     of_calendars!(),
     "ORDER BY e.start_ms",
 );
@@ -130,7 +130,7 @@ pub(super) const UPCOMING_ALL_DAY: &str = concat!(
     shown!(),
     "AND e.start_ms >= :from AND e.start_ms < :to AND ",
     at_midnights!(),
-    " AND CASE e.kind WHEN 'occurrence' THEN m.is_all_day ELSE e.is_all_day END = 1",
+    " AND coalesce(e.is_all_day, m.is_all_day) = 1",
     of_calendars!(),
     "ORDER BY e.start_ms",
 );
@@ -332,7 +332,7 @@ fn view(row: &Row<'_>) -> rusqlite::Result<EventView> {
         start_ms: c.take()?,
         end_ms: c.take()?,
         is_unconfirmed: c.take()?,
-        details: details(c)?,
+        details: Box::new(details(c)?),
     })
 }
 
@@ -360,7 +360,8 @@ fn details(c: &mut Columns<'_>) -> rusqlite::Result<Details> {
             c.take()?,
         ),
         web_link: c.take()?,
-        transaction_id: c.take()?,
+        // Only the writer needs it.
+        transaction_id: None,
     })
 }
 

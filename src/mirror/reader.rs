@@ -34,6 +34,8 @@ use crate::model::{EventView, Key, Window};
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// More statements than a reader has.
 const STATEMENTS_KEPT: usize = 32;
+/// The rows of a busy week lie on about 3 MB of pages, more than SQLite keeps by itself.
+const CACHE_KIB: i64 = 8_192;
 /// The shortest prefix of an id that may stand for it.
 pub const KEY_PREFIX_MIN: usize = 4;
 /// Digits of an id.
@@ -191,6 +193,7 @@ impl Reader {
         // The file may have been made to harm: nothing in its schema gets to run functions that reach out of it.
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true)?;
         connection.set_db_config(DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false)?;
+        connection.pragma_update(None, "cache_size", CACHE_KIB.saturating_neg())?;
         connection.pragma_update(None, "query_only", true)
     }
 

@@ -21,8 +21,8 @@ pub struct EventView {
     pub start_ms: i64,
     /// End, exclusive. All-day: the midnight after the last day, as if it were UTC.
     pub end_ms: i64,
-    /// Everything else. The body is read only on demand.
-    pub details: Details,
+    /// Everything else. The body is read only on demand. Boxed: rows are sorted and handed on by the hundred.
+    pub details: Box<Details>,
     /// Its removal is held back.
     pub is_unconfirmed: bool,
 }

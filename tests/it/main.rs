@@ -7,4 +7,5 @@
     clippy::disallowed_methods
 )]
 
+mod look;
 mod sim;
