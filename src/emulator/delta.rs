@@ -302,7 +302,8 @@ impl Round<'_> {
 
     fn changes(&self, since: u64, mut at: u64, until: u64) -> (Vec<Row>, Phase, bool) {
         let mut rows = Vec::new();
-        for (seq, entry) in self.mailbox.log.range(at.saturating_add(1)..=until.max(at)) {
+        let after = at.saturating_add(1);
+        for (seq, entry) in self.mailbox.log.range(after..until.saturating_add(1).max(after)) {
             if rows.len() >= self.rows_max {
                 return (rows, Phase::Changes { since, at, until }, false);
             }
