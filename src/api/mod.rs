@@ -6,6 +6,7 @@
 //! asked for; ids are text.
 
 mod answer;
+mod call;
 mod error;
 mod look;
 
@@ -14,6 +15,7 @@ pub use answer::{
     Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, StatusAnswer,
     SyncDone, WindowAnswer,
 };
+pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
 pub use error::{Error, ErrorKind};
 pub use look::{AccountFacts, Look, open_mirror, resolve_time, resolve_zone};
 

@@ -1,1 +1,21 @@
-//! The room `local`.
+//! The loopback HTTP door of a running engine: other programs of this user ask it questions and for a sync.
+//!
+//! Whoever may read `<data-dir>/engine.json` (mode 0600) may ask: it holds the address and a token that is new
+//! at every start. A web page must not: a foreign `Host` is answered 421 (a name that was rebound to loopback),
+//! a foreign `Origin` 403, also with a token. The order of the checks is Host, Origin, token.
+//!
+//! Answers are the contract's JSON, errors `application/problem+json` with a stable `kind`. Questions are
+//! answered from the mirror beside the engine; only a sync waits for it.
+
+mod announce;
+mod guard;
+mod problem;
+mod route;
+mod serve;
+
+#[cfg(test)]
+mod local_tests;
+
+pub use announce::{Announcement, ENGINE_FILE};
+pub use route::{SyncAnswer, SyncCall, WeatherAnswer};
+pub use serve::{Door, Listen};

@@ -1,0 +1,116 @@
+use calmirror::config::Effective;
+use calmirror::ports::Vault;
+use calmirror::vault::FileVault;
+use clap::Args;
+use serde::Serialize;
+
+use crate::args::Globals;
+use crate::output::{Output, Tone, cell, plain_table};
+use crate::setup::{Failure, Setup};
+use crate::text::clean;
+
+/// List the configured accounts and whether they are signed in
+#[derive(Debug, Args)]
+pub struct Accounts {}
+
+/// One account, as `accounts --json` prints it.
+#[derive(Debug, Serialize)]
+pub struct Row {
+    pub name: String,
+    pub user: Option<String>,
+    pub source: &'static str,
+    pub signed_in: bool,
+    pub scopes_granted: Vec<String>,
+    pub scopes_missing: Vec<String>,
+    pub expires_at: Option<String>,
+    /// Why the tokens cannot be read, when they cannot.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+impl Accounts {
+    pub fn run(self, globals: &Globals, output: &mut Output) -> Result<u8, Failure> {
+        let setup = Setup::load(globals)?;
+        let rows: Vec<Row> = setup.accounts()?.iter().map(|account| row(&setup, account)).collect();
+        if output.is_json() {
+            output.json(&rows)?;
+            return Ok(0);
+        }
+        if rows.is_empty() {
+            output.line(format!(
+                "No account is configured: add an [[account]] to {}.",
+                setup.config_path.display()
+            ))?;
+        }
+        let mut table = plain_table(4, &[0, 2]);
+        for row in rows {
+            let (text, tone) = match (&row.problem, row.signed_in) {
+                (Some(problem), _) => (problem.clone(), Tone::Bad),
+                (None, false) => {
+                    (format!("not signed in: run `calmirror login --account {}`", row.name), Tone::Warning)
+                }
+                (None, true) if row.scopes_missing.is_empty() => ("signed in".to_owned(), Tone::Good),
+                (None, true) => {
+                    (format!("signed in, without {}", row.scopes_missing.join(", ")), Tone::Warning)
+                }
+            };
+            table.add_row([
+                cell(&row.name, Tone::Heading),
+                cell(clean(row.user.as_deref().unwrap_or("any mailbox")), Tone::Plain),
+                cell(row.source, Tone::Faint),
+                cell(clean(&text), tone),
+            ]);
+        }
+        output.table(&mut table)?;
+        Ok(0)
+    }
+}
+
+/// What is known about one account's sign-in, without any request.
+pub fn row(setup: &Setup, account: &Effective) -> Row {
+    let loaded = FileVault::new(&setup.data_dir, &account.name).load();
+    let problem = loaded.as_ref().err().map(ToString::to_string);
+    let tokens = loaded.ok().flatten();
+    let granted: Vec<String> = tokens.iter().flat_map(|tokens| tokens.scopes.iter().cloned()).collect();
+    let missing = match &tokens {
+        None => Vec::new(),
+        Some(_) => missing_scopes(&account.scopes.value, &granted),
+    };
+    Row {
+        name: account.name.clone(),
+        user: account.user.clone(),
+        source: account.source.value.code(),
+        signed_in: tokens.is_some(),
+        expires_at: tokens.and_then(|tokens| {
+            chrono::DateTime::from_timestamp_millis(tokens.expires_at_ms).map(|at| at.to_rfc3339())
+        }),
+        scopes_granted: granted,
+        scopes_missing: missing,
+        problem,
+    }
+}
+
+/// The scopes asked for that were not granted. A server may qualify names by their resource and change capitals;
+/// it never lists those of the sign-in itself.
+fn missing_scopes(asked: &[String], granted: &[String]) -> Vec<String> {
+    let plain = |scope: &str| scope.rsplit('/').next().unwrap_or(scope).to_lowercase();
+    let of_sign_in = ["openid", "profile", "offline_access", "email"];
+    asked
+        .iter()
+        .filter(|scope| !of_sign_in.contains(&plain(scope).as_str()))
+        .filter(|scope| !granted.iter().any(|have| plain(have) == plain(scope)))
+        .cloned()
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_is_granted_whatever_its_capitals_and_its_resource() {
+        let asked = ["openid", "User.Read", "Calendars.ReadWrite", "Presence.Read"].map(str::to_owned);
+        let granted = ["https://graph.microsoft.com/Calendars.ReadWrite", "user.read"].map(str::to_owned);
+        assert_eq!(missing_scopes(&asked, &granted), ["Presence.Read"]);
+    }
+}

@@ -1,0 +1,116 @@
+use std::collections::BTreeMap;
+
+use calmirror::api::{AgendaAnswer, AgendaCall, Mirrors, RangeCall};
+use calmirror::config::Effective;
+use calmirror::model::Key;
+use chrono::{DateTime, NaiveDate, TimeDelta};
+use clap::Args;
+
+use crate::args::Globals;
+use crate::command::event_table::{Frame, day_text, print_by_day};
+use crate::command::range::Range;
+use crate::output::{Output, Tone};
+use crate::setup::{Failure, Setup};
+use crate::text::{age, clean, plural};
+
+/// List events: today in the account's zone, unless said otherwise
+///
+/// Answers from the mirror alone, with or without a network. Cancelled and declined events are listed and
+/// marked so.
+#[derive(Debug, Args)]
+pub struct Agenda {
+    #[command(flatten)]
+    range: Range,
+    /// This day: YYYY-MM-DD, today, tomorrow or yesterday
+    #[arg(long, value_name = "DATE")]
+    day: Option<String>,
+    /// So many days, from --day, --from or today
+    #[arg(long, value_name = "N")]
+    days: Option<u32>,
+    /// Only the next N events
+    #[arg(long, value_name = "N")]
+    next: Option<u32>,
+}
+
+impl Agenda {
+    pub fn run(self, globals: &Globals, output: &mut Output) -> Result<u8, Failure> {
+        let setup = Setup::load(globals)?;
+        let account = setup.account()?;
+        let call = AgendaCall {
+            range: RangeCall::from(self.range),
+            day: self.day,
+            days: self.days,
+            next: self.next,
+        };
+        let answer = setup.mirrors.agenda(&account, &call)?;
+        if output.is_json() {
+            output.json(&answer)?;
+        } else {
+            print(output, &setup.mirrors, &account, &answer)?;
+        }
+        Ok(0)
+    }
+}
+
+/// The displayed names of an account's calendars.
+pub fn calendar_names(mirrors: &Mirrors, account: &Effective) -> Result<BTreeMap<Key, String>, Failure> {
+    let status = mirrors.status(Some(&account.name))?;
+    let calendars = status.accounts.into_iter().flat_map(|account| account.calendars);
+    Ok(calendars.map(|calendar| (calendar.id, calendar.name)).collect())
+}
+
+/// Prints an agenda for people.
+pub fn print(
+    output: &mut Output,
+    mirrors: &Mirrors,
+    account: &Effective,
+    answer: &AgendaAnswer,
+) -> Result<(), Failure> {
+    let calendars = calendar_names(mirrors, account)?;
+    let (first, last) = days_between(&answer.from, &answer.to);
+    let frame = Frame { calendars: &calendars, first, last, now_ms: mirrors.now_ms() };
+    let days = print_by_day(output, &answer.items, &frame)?;
+    if days == 0 {
+        let what = if first == last {
+            day_text(first)
+        } else {
+            format!("{} – {}", day_text(first), day_text(last))
+        };
+        let heading = output.tone(what, Tone::Heading);
+        output.line(heading)?;
+        output.line(if answer.as_of.is_some() { "  Nothing planned." } else { "  Nothing is known yet." })?;
+    }
+    output.line("")?;
+    let count = plural(answer.items.len().try_into().unwrap_or(u64::MAX), "event");
+    print_footer(
+        output,
+        &[count, clean(&answer.time_zone)],
+        answer.as_of.as_deref(),
+        answer.fresh,
+        frame.now_ms,
+    )
+}
+
+/// "3 events · Europe/Berlin · as of 12 minutes ago".
+pub fn print_footer(
+    output: &mut Output,
+    parts: &[String],
+    as_of: Option<&str>,
+    is_fresh: bool,
+    now_ms: i64,
+) -> Result<(), Failure> {
+    let age = output.tone(age(as_of, now_ms), if is_fresh { Tone::Good } else { Tone::Warning });
+    let facts = output.tone(parts.join(" · "), Tone::Faint);
+    output.line(format!("{facts} · {age}"))
+}
+
+/// First and last day of a half-open range.
+pub fn days_between(from: &str, to: &str) -> (NaiveDate, NaiveDate) {
+    let read = |text: &str| DateTime::parse_from_rfc3339(text).ok().map(|at| at.naive_local());
+    let first = read(from).map(|at| at.date()).unwrap_or_default();
+    let last = read(to)
+        .and_then(|at| at.checked_sub_signed(TimeDelta::milliseconds(1)))
+        .map(|at| at.date())
+        .unwrap_or(first);
+    (first, last.max(first))
+}

@@ -1,0 +1,46 @@
+//! The commands, one a file.
+
+pub mod accounts;
+pub mod agenda;
+pub mod busy;
+pub mod changes;
+pub mod completions;
+pub mod config;
+pub mod free;
+pub mod login;
+pub mod logout;
+pub mod man;
+pub mod search;
+pub mod serve;
+pub mod show;
+pub mod status;
+pub mod sync;
+
+mod event_table;
+mod range;
+
+use crate::args::{Arguments, Command};
+use crate::output::Output;
+use crate::setup::Failure;
+
+/// Runs the command; the exit code it ends with.
+pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
+    let globals = &arguments.globals;
+    match arguments.command {
+        Command::Login(command) => command.run(globals, output),
+        Command::Logout(command) => command.run(globals, output),
+        Command::Accounts(command) => command.run(globals, output),
+        Command::Sync(command) => command.run(globals, output),
+        Command::Agenda(command) => command.run(globals, output),
+        Command::Show(command) => command.run(globals, output),
+        Command::Search(command) => command.run(globals, output),
+        Command::Free(command) => command.run(globals, output),
+        Command::Busy(command) => command.run(globals, output),
+        Command::Changes(command) => command.run(globals, output),
+        Command::Status(command) => command.run(globals, output),
+        Command::Serve(command) => command.run(globals, output),
+        Command::Config(command) => command.run(globals, output),
+        Command::Completions(command) => command.run(output),
+        Command::Man(command) => command.run(output),
+    }
+}

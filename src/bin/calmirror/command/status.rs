@@ -1,0 +1,150 @@
+use calmirror::api::{AccountStatus, CalendarState, CalendarStatus, NetworkState};
+use chrono::DateTime;
+use clap::Args;
+
+use crate::args::Globals;
+use crate::output::{Output, Tone, cell, plain_table};
+use crate::setup::{Failure, Setup};
+use crate::text::{clean, grouped, plural, rough_span};
+
+/// Show the health of every account, and what to do next
+#[derive(Debug, Args)]
+pub struct Status {}
+
+impl Status {
+    pub fn run(self, globals: &Globals, output: &mut Output) -> Result<u8, Failure> {
+        let setup = Setup::load(globals)?;
+        let status = setup.mirrors.status(globals.account.as_deref())?;
+        if output.is_json() {
+            output.json(&status)?;
+            return Ok(0);
+        }
+        let now_ms = setup.mirrors.now_ms();
+        for account in &status.accounts {
+            print_account(output, account, now_ms)?;
+            output.line("")?;
+        }
+        if status.accounts.is_empty() {
+            output.line(format!(
+                "No account is configured: add an [[account]] to {}.",
+                setup.config_path.display()
+            ))?;
+            output.line("")?;
+        }
+        let engine = match (status.engine.running, status.engine.pid) {
+            (true, Some(pid)) => output.tone(format!("running (process {pid})"), Tone::Good),
+            (true, None) => output.tone("running", Tone::Good),
+            (false, _) => output.tone("not running", Tone::Faint),
+        };
+        output.line(format!("engine {engine} · calmirror {}", status.engine.version))?;
+        Ok(0)
+    }
+}
+
+fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> Result<(), Failure> {
+    let name = output.tone(&account.name, Tone::Heading);
+    let user = output.tone(clean(account.user.as_deref().unwrap_or("any mailbox")), Tone::Plain);
+    let sign_in = if account.signed_in {
+        output.tone("signed in", Tone::Good)
+    } else {
+        output.tone("not signed in", Tone::Warning)
+    };
+    let network = match account.network {
+        NetworkState::Online => output.tone("online", Tone::Good),
+        NetworkState::Offline => output.tone("offline", Tone::Warning),
+        NetworkState::Throttled => output.tone("throttled", Tone::Warning),
+    };
+    output.line(format!("{name}  {user} · {sign_in} · {network}"))?;
+
+    if !account.calendars.is_empty() {
+        let mut table = plain_table(5, &[2, 3, 4]);
+        let head = ["  calendar", "state", "events", "pulled", "compared"];
+        table.add_row(head.map(|text| cell(text, Tone::Faint)));
+        for calendar in &account.calendars {
+            let (state, tone) = state_text(calendar);
+            table.add_row([
+                cell(format!("  {}", clean(&calendar.name)), Tone::Plain),
+                cell(state, tone),
+                cell(grouped(calendar.events), Tone::Plain).set_alignment(comfy_table::CellAlignment::Right),
+                cell(ago(calendar.last_pull.as_deref(), now_ms), Tone::Plain),
+                cell(ago(calendar.last_full_check.as_deref(), now_ms), Tone::Plain),
+            ]);
+        }
+        output.table(&mut table)?;
+    }
+    for advice in advice(account, now_ms) {
+        let arrow = output.tone("→", Tone::Warning);
+        output.line(format!("  {arrow} {advice}"))?;
+    }
+    Ok(())
+}
+
+fn state_text(calendar: &CalendarStatus) -> (String, Tone) {
+    let mut text = match calendar.state {
+        CalendarState::Ok => "in step".to_owned(),
+        CalendarState::Initial => "first sync not complete".to_owned(),
+        CalendarState::Resync => "comparing everything".to_owned(),
+        CalendarState::Held => format!("{} held", plural(calendar.held_removals, "removal")),
+        CalendarState::Failed => {
+            let kind = calendar.last_error.as_ref().map(|error| clean(&error.kind));
+            format!("failed: {}", kind.unwrap_or_default().replace('_', " "))
+        }
+    };
+    if calendar.skipped > 0 {
+        text.push_str(&format!(", {} unreadable", grouped(calendar.skipped)));
+    }
+    let tone = match calendar.state {
+        CalendarState::Ok => Tone::Good,
+        CalendarState::Initial | CalendarState::Resync => Tone::Accent,
+        CalendarState::Held | CalendarState::Failed => Tone::Warning,
+    };
+    (text, tone)
+}
+
+/// What to do next, most urgent first.
+fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
+    let name = clean(&account.name);
+    let mut advice = Vec::new();
+    if !account.signed_in {
+        advice.push(format!("sign in: calmirror login --device-code --account {name}"));
+    } else if account.calendars.is_empty() {
+        advice.push(format!("nothing is mirrored yet: calmirror sync --account {name}"));
+    }
+    let held: u64 = account.calendars.iter().map(|calendar| calendar.held_removals).sum();
+    if held > 0 {
+        advice.push(format!(
+            "the server no longer lists {}; nothing was removed. If that is right: \
+             calmirror sync --accept-removals --account {name}",
+            plural(held, "event")
+        ));
+    }
+    if let Some(error) = &account.last_error {
+        let kind = clean(&error.kind);
+        let at = ago(Some(&error.at), now_ms);
+        advice.push(match kind.as_str() {
+            "sign_in_needed" | "unauthorized" => {
+                format!("the sign-in ended ({at}): calmirror login --device-code --account {name}")
+            }
+            "captive_portal" => {
+                format!("a web page answered instead of the server ({at}): sign in to the network")
+            }
+            "throttled" => format!("the server asked for a pause ({at}); it is kept by itself"),
+            "mirror_rebuilt" => format!("the mirror was damaged and has been rebuilt ({at})"),
+            "tls" => format!("no trusted TLS connection ({at}): check the clock and the root certificates"),
+            "access_denied" => format!("access was denied ({at}): check the application's permissions"),
+            _ => format!("last failure: {} ({at}); calmirror doctor looks closer", kind.replace('_', " ")),
+        });
+    }
+    if account.edits_lost > 0 {
+        advice
+            .push(format!("{} could not be read from a damaged mirror", plural(account.edits_lost, "edit")));
+    }
+    advice
+}
+
+fn ago(at: Option<&str>, now_ms: i64) -> String {
+    match at.and_then(|at| DateTime::parse_from_rfc3339(at).ok()) {
+        None => "never".to_owned(),
+        Some(at) => format!("{} ago", rough_span(now_ms.saturating_sub(at.timestamp_millis()) / 1_000)),
+    }
+}

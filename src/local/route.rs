@@ -1,0 +1,249 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodRouter, get, post};
+use axum::{Json, Router};
+use http::{HeaderValue, StatusCode, header};
+use serde::{Deserialize, Serialize};
+
+use crate::api::{Call, Error, ErrorKind, Mirrors, SyncDone};
+use crate::engine::{Accept, Handle, SyncOrder, SyncReport, Weather};
+use crate::local::guard::{Judgement, judge};
+use crate::local::problem::Problem;
+use crate::model::Secret;
+
+/// The most bytes of a request's body. No call of today has one.
+const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a query string.
+const QUERY_BYTES_MAX: usize = 8 * 1024;
+/// The most parameters of a query.
+const PARAMETERS_MAX: usize = 300;
+/// The longest a question may take; a sync takes as long as it takes.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the routes share.
+pub(super) struct Shared {
+    pub(super) mirrors: Arc<Mirrors>,
+    pub(super) engine: Handle,
+    pub(super) address: std::net::SocketAddr,
+    pub(super) token: Secret,
+}
+
+/// What a caller of `POST /v1/sync` may say.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SyncCall {
+    /// Which account; may be left out when there is one.
+    pub account: Option<String>,
+    /// Compare everything.
+    pub is_full: bool,
+    /// Carry out held removals.
+    pub accepts_removals: bool,
+    /// Only those of this calendar.
+    pub calendar: Option<String>,
+}
+
+/// The answer to `POST /v1/sync`, and the last line of `sync --json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SyncAnswer {
+    /// The numbers.
+    #[serde(flatten)]
+    pub done: SyncDone,
+    /// Why it is not complete; null when it is.
+    pub weather: Option<WeatherAnswer>,
+}
+
+/// Why a sync is not complete.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WeatherAnswer {
+    /// `sign_in_needed`, `throttled`, or the kind of the fault.
+    pub kind: String,
+    /// When the server may be asked again, if it said so.
+    pub until: Option<String>,
+}
+
+impl From<SyncReport> for SyncAnswer {
+    fn from(report: SyncReport) -> SyncAnswer {
+        let weather = report.weather.map(|weather| match weather {
+            Weather::SignInNeeded => WeatherAnswer { kind: "sign_in_needed".to_owned(), until: None },
+            Weather::Unreachable(kind) => WeatherAnswer { kind: kind.to_owned(), until: None },
+            Weather::Throttled { until_ms } => WeatherAnswer {
+                kind: "throttled".to_owned(),
+                until: chrono::DateTime::from_timestamp_millis(until_ms).map(|at| at.to_rfc3339()),
+            },
+        });
+        SyncAnswer { done: report.done, weather }
+    }
+}
+
+impl SyncAnswer {
+    /// The exit code of a `sync` that ended like this.
+    pub fn exit_code(&self) -> u8 {
+        match &self.weather {
+            Some(weather) if weather.kind == "sign_in_needed" => ErrorKind::SignIn.exit_code(),
+            Some(_) => ErrorKind::Unreachable.exit_code(),
+            None if self.done.failed > 0 => ErrorKind::Unreachable.exit_code(),
+            None => 0,
+        }
+    }
+}
+
+impl SyncCall {
+    /// As a query string.
+    pub fn to_query(&self) -> String {
+        let mut query = url::form_urlencoded::Serializer::new(String::new());
+        if let Some(account) = &self.account {
+            query.append_pair("account", account);
+        }
+        if self.is_full {
+            query.append_pair("full", "true");
+        }
+        if self.accepts_removals {
+            query.append_pair("accept_removals", "true");
+        }
+        if let Some(calendar) = &self.calendar {
+            query.append_pair("calendar", calendar);
+        }
+        query.finish()
+    }
+
+    fn read(values: Vec<(String, String)>) -> Result<SyncCall, Error> {
+        let mut call = SyncCall::default();
+        for (name, value) in values {
+            let flag = || match value.as_str() {
+                "true" | "1" | "" => Ok(true),
+                "false" | "0" => Ok(false),
+                _ => Err(Error::new(ErrorKind::Usage, format!("`{name}` must be true or false"))),
+            };
+            match name.as_str() {
+                "account" => call.account = Some(value),
+                "full" => call.is_full = flag()?,
+                "accept_removals" => call.accepts_removals = flag()?,
+                "calendar" => call.calendar = Some(value),
+                _ => return Err(Error::new(ErrorKind::Usage, "a parameter is not known here")),
+            }
+        }
+        Ok(call)
+    }
+
+    /// The account meant and the order to the engine.
+    ///
+    /// # Errors
+    /// `Usage` and `NotFound` for an unknown account or calendar.
+    pub fn order(&self, mirrors: &Mirrors) -> Result<(String, SyncOrder), Error> {
+        let account = mirrors.account(self.account.as_deref())?;
+        let accept_removals = match (self.accepts_removals, &self.calendar) {
+            (false, None) => Accept::None,
+            (false, Some(_)) => {
+                return Err(Error::new(ErrorKind::Usage, "a calendar is named with accepting removals only"));
+            }
+            (true, None) => Accept::All,
+            (true, Some(text)) => Accept::Calendar(mirrors.calendar(&account, text)?),
+        };
+        Ok((account.name, SyncOrder { is_full: self.is_full, accept_removals }))
+    }
+}
+
+/// Every route of this version; all others are 404.
+pub(super) fn router(shared: Arc<Shared>) -> Router {
+    let wrong_verb = || async {
+        Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this address knows another method")
+    };
+    let question = |call: &'static str| -> MethodRouter<Arc<Shared>> {
+        get(move |State(shared), RawQuery(query)| answer(shared, call, None, query)).fallback(wrong_verb)
+    };
+    let event =
+        |State(shared), Path(id): Path<String>, RawQuery(query)| answer(shared, "show", Some(id), query);
+    Router::new()
+        .route("/v1/status", question("status"))
+        .route("/v1/agenda", question("agenda"))
+        .route("/v1/events/{id}", get(event).fallback(wrong_verb))
+        .route("/v1/search", question("search"))
+        .route("/v1/free", question("free"))
+        .route("/v1/busy", question("busy"))
+        .route("/v1/changes", question("changes"))
+        .route("/v1/sync", post(sync).fallback(wrong_verb))
+        .fallback(|| async {
+            Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
+        })
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(from_fn_with_state(shared.clone(), guard))
+        .with_state(shared)
+}
+
+async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
+    let (status, kind, detail) = match judge(request.headers(), shared.address, &shared.token) {
+        Judgement::Welcome => {
+            let mut response = next.run(request).await;
+            let headers = response.headers_mut();
+            headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+            headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            return response;
+        }
+        Judgement::ForeignHost => (
+            StatusCode::MISDIRECTED_REQUEST,
+            "foreign_host",
+            "this door answers to its loopback address only",
+        ),
+        Judgement::ForeignOrigin => {
+            (StatusCode::FORBIDDEN, "foreign_origin", "pages of other origins are not answered")
+        }
+        Judgement::NoToken => (
+            StatusCode::UNAUTHORIZED,
+            "no_token",
+            "send `Authorization: Bearer` with the token of engine.json",
+        ),
+    };
+    Problem::new(status, kind, detail).into_response()
+}
+
+async fn answer(
+    shared: Arc<Shared>,
+    call: &'static str,
+    id: Option<String>,
+    query: Option<String>,
+) -> Result<Response, Problem> {
+    let (account, mut values) = parameters(query)?;
+    values.extend(id.map(|id| ("id".to_owned(), id)));
+    let call = Call::read(call, &values)?;
+    let mirrors = shared.mirrors.clone();
+    // SQLite blocks: it gets a thread of its own, and the door stays responsive.
+    let work = tokio::task::spawn_blocking(move || mirrors.answer(account.as_deref(), &call));
+    let answered = tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
+    })?;
+    let answer = answered.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the question could not be worked on")
+    })??;
+    Ok(Json(answer).into_response())
+}
+
+async fn sync(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {
+    let (account, values) = parameters(query)?;
+    let call = SyncCall { account, ..SyncCall::read(values)? };
+    let (account, order) = call.order(&shared.mirrors)?;
+    let report = shared.engine.sync(&account, order).await?;
+    Ok(Json(SyncAnswer::from(report)).into_response())
+}
+
+/// The account that a query names, and its other parameters.
+type Parameters = (Option<String>, Vec<(String, String)>);
+
+fn parameters(query: Option<String>) -> Result<Parameters, Error> {
+    let query = query.unwrap_or_default();
+    if query.len() > QUERY_BYTES_MAX {
+        return Err(Error::new(ErrorKind::Usage, "the query is too long"));
+    }
+    let all: Vec<(String, String)> = url::form_urlencoded::parse(query.as_bytes())
+        .take(PARAMETERS_MAX)
+        .map(|(name, value)| (name.into_owned(), value.into_owned()))
+        .collect();
+    let (accounts, values): (Vec<_>, Vec<_>) = all.into_iter().partition(|(name, _)| name == "account");
+    let mut accounts = accounts.into_iter();
+    match (accounts.next(), accounts.next()) {
+        (account, None) => Ok((account.map(|(_, account)| account), values)),
+        (_, Some(_)) => Err(Error::new(ErrorKind::Usage, "`account` is given more than once")),
+    }
+}
