@@ -8,4 +8,5 @@
 )]
 
 mod look;
+mod pull;
 mod sim;
