@@ -524,7 +524,7 @@ impl Graph<'_> {
         let top = number("$top").unwrap_or(prefer.page_rows).clamp(1, LIST_ROWS_MAX);
         let skip = number("$skip").unwrap_or(0);
         let mut rows = event.instances(from_ms, to_ms);
-        rows.sort_by_key(|kind| event.times(*kind));
+        rows.sort_by_cached_key(|kind| event.times(*kind));
         let total = rows.len();
         let select = self.call.parameter("$select");
         let hides = self.quirks.hide_original_start && select.is_none();

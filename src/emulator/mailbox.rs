@@ -4,6 +4,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use jiff::civil::Time;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::delta::Lines;
@@ -17,6 +19,8 @@ use super::zone::{self, DAY_MS};
 #[derive(Clone)]
 pub(crate) struct Exception {
     pub patch: Map<String, Value>,
+    /// Its own times, if they differ: kept, so that looking at a window need not read the patch.
+    pub times: Option<(i64, i64)>,
     pub seq: u64,
     pub key: u64,
     pub modified_ms: i64,
@@ -87,22 +91,24 @@ impl Event {
         match kind {
             RowKind::Single | RowKind::Master => (self.fields.start_ms, self.fields.end_ms),
             RowKind::Occurrence(slot) => self.slot_times(slot),
-            RowKind::Exception(_) => {
-                let fields = self.row(kind);
-                (fields.start_ms, fields.end_ms)
+            RowKind::Exception(slot) => {
+                let exception = self.series.as_ref().and_then(|s| s.exceptions.get(&slot));
+                exception.and_then(|e| e.times).unwrap_or_else(|| self.slot_times(slot))
             }
         }
     }
 
     /// The times of a slot at the master's wall clock.
     pub fn slot_times(&self, slot: i32) -> (i64, i64) {
+        self.slot_clock().times(slot)
+    }
+
+    fn slot_clock(&self) -> SlotClock {
         let zone = self.fields.wall_zone();
         let start = zone::wall(self.fields.start_ms, &zone);
         let end = zone::wall(self.fields.end_ms, &zone);
         let days = zone::day_of(end.date()) - zone::day_of(start.date());
-        let at = |day: i32, time| zone::instant(zone::date_of(day).to_datetime(time), &zone);
-        let start_ms = at(slot, start.time());
-        (start_ms, at(slot.saturating_add(days), end.time()).max(start_ms))
+        SlotClock { is_fixed: zone == TimeZone::UTC, zone, start: start.time(), days, end: end.time() }
     }
 
     /// The instances overlapping `[from, to)`: the event itself, or its occurrences and exceptions, by slot.
@@ -116,16 +122,17 @@ impl Event {
             .min(4_000);
         let (first, last) = (zone::utc_day(from_ms) - long - 2, zone::utc_day(to_ms) + 2);
         let mut rows = Vec::new();
+        let clock = self.slot_clock();
         for slot in series.recurrence.slots(first, last) {
             if !series.cancelled.contains(&slot) && !series.exceptions.contains_key(&slot) {
-                let (start, end) = self.slot_times(slot);
+                let (start, end) = clock.times(slot);
                 if overlaps(start, end, from_ms, to_ms) {
                     rows.push(RowKind::Occurrence(slot));
                 }
             }
         }
-        for slot in series.exceptions.keys() {
-            let (start, end) = self.times(RowKind::Exception(*slot));
+        for (slot, exception) in &series.exceptions {
+            let (start, end) = exception.times.unwrap_or_else(|| clock.times(*slot));
             if overlaps(start, end, from_ms, to_ms) {
                 rows.push(RowKind::Exception(*slot));
             }
@@ -176,6 +183,26 @@ impl Event {
 
     pub fn own_row(&self) -> RowKind {
         if self.is_series() { RowKind::Master } else { RowKind::Single }
+    }
+}
+
+/// Turns slots into times; the zone is looked at once.
+struct SlotClock {
+    zone: TimeZone,
+    is_fixed: bool,
+    start: Time,
+    days: i32,
+    end: Time,
+}
+
+impl SlotClock {
+    fn times(&self, slot: i32) -> (i64, i64) {
+        let at = |day: i32, time: Time| {
+            let wall = zone::date_of(day).to_datetime(time);
+            if self.is_fixed { zone::as_utc(wall) } else { zone::instant(wall, &self.zone) }
+        };
+        let start_ms = at(slot, self.start);
+        (start_ms, at(slot.saturating_add(self.days), self.end).max(start_ms))
     }
 }
 
@@ -536,6 +563,7 @@ impl Mailbox {
             let Some(series) = &mut event.series else { return };
             let exception = series.exceptions.entry(slot).or_insert_with(|| Exception {
                 patch: Map::new(),
+                times: None,
                 seq,
                 key,
                 modified_ms: now_ms,
@@ -547,6 +575,11 @@ impl Mailbox {
             // The master's version moves with any part of the series.
             event.row_seq = seq;
             event.key = key ^ (1 << 41);
+            let fields = event.row(RowKind::Exception(slot));
+            let times = (fields.start_ms, fields.end_ms);
+            if let Some(exception) = event.series.as_mut().and_then(|s| s.exceptions.get_mut(&slot)) {
+                exception.times = Some(times);
+            }
         });
     }
 

@@ -39,68 +39,86 @@ pub(crate) fn event(mailbox: &Mailbox, event: &Event, kind: RowKind, prefer: &Pr
             .map_or(event.modified_ms, |e| e.modified_ms),
         RowKind::Single | RowKind::Master | RowKind::Occurrence(_) => event.modified_ms,
     };
-    let mut out = json!({
-        "@odata.etag": format!("W/\"{change_key}\""),
-        "id": id,
-        "changeKey": change_key,
-        "iCalUId": mailbox.ids.uid(event.serial),
-        "transactionId": fields.transaction_id,
-        "type": type_of(kind),
-        "seriesMasterId": series_id,
-        "recurrence": match (&event.series, kind) {
-            (Some(series), RowKind::Master) => recurrence::encode(&series.recurrence),
-            _ => Value::Null,
-        },
-        "createdDateTime": zone::stamp(event.created_ms, mix(event.serial, 1)),
-        "lastModifiedDateTime": zone::stamp(modified_ms, mix(event.row_key(kind), 2)),
-        "subject": fields.subject,
-        "bodyPreview": fields.preview(),
-        "body": {"contentType": if is_html { "html" } else { "text" }, "content": content},
-        "start": time(fields.start_ms, fields.is_all_day, prefer),
-        "end": time(fields.end_ms, fields.is_all_day, prefer),
-        "originalStartTimeZone": fields.zone_label,
-        "originalEndTimeZone": fields.zone_label,
-    });
-    let more = json!({
-        "isAllDay": fields.is_all_day,
-        "isCancelled": fields.is_cancelled,
-        "isDraft": false,
-        "isOrganizer": fields.organizer.is_none(),
-        "responseRequested": fields.response_requested,
-        "allowNewTimeProposals": fields.allow_new_time,
-        "hideAttendees": fields.hide_attendees,
-        "hasAttachments": fields.has_attachments,
-        "showAs": fields.show_as,
-        "sensitivity": fields.sensitivity,
-        "importance": fields.importance,
-        "categories": fields.categories,
-        "isReminderOn": fields.is_reminder_on,
-        "reminderMinutesBeforeStart": fields.reminder_minutes,
-        "isOnlineMeeting": fields.is_online,
-        "onlineMeetingProvider": fields.provider,
-        "onlineMeetingUrl": Value::Null,
-        "onlineMeeting": fields.join_url.as_ref().map(|url| json!({"joinUrl": url})),
-        "occurrenceId": match kind {
-            RowKind::Occurrence(slot) | RowKind::Exception(slot) => json!(occurrence_id(mailbox, event, slot, prefer.form)),
-            RowKind::Single | RowKind::Master => Value::Null,
-        },
-        "location": location(&fields.location),
-        "locations": if fields.location.is_empty() { json!([]) } else { json!([location(&fields.location)]) },
-        "organizer": {"emailAddress": address(organizer)},
-        "attendees": fields.attendees.iter().map(attendee).collect::<Vec<_>>(),
-        "responseStatus": {"response": fields.response, "time": NO_TIME},
-        "webLink": format!("https://outlook.office365.com/owa/?itemid={}&exvsurl=1&path=/calendar/item", percent_encoded(&plain_id)),
-    });
-    if let (Some(members), Value::Object(more)) = (out.as_object_mut(), more) {
-        members.extend(more);
-        if let RowKind::Exception(slot) | RowKind::Occurrence(slot) = kind {
-            members.insert("originalStart".into(), json!(zone::whole_seconds(event.slot_times(slot).0)));
+    let mut out = Members::default();
+    out.put("@odata.etag", format!("W/\"{change_key}\""));
+    out.put("id", id);
+    out.put("changeKey", change_key);
+    out.put("iCalUId", mailbox.ids.uid(event.serial));
+    out.put("transactionId", fields.transaction_id.clone());
+    out.put("type", type_of(kind));
+    out.put("seriesMasterId", series_id);
+    let recurrence = match (&event.series, kind) {
+        (Some(series), RowKind::Master) => recurrence::encode(&series.recurrence),
+        _ => Value::Null,
+    };
+    out.put("recurrence", recurrence);
+    out.put("createdDateTime", zone::stamp(event.created_ms, mix(event.serial, 1)));
+    out.put("lastModifiedDateTime", zone::stamp(modified_ms, mix(event.row_key(kind), 2)));
+    out.put("subject", fields.subject.clone());
+    out.put("bodyPreview", fields.preview());
+    let mut body = Members::default();
+    body.put("contentType", if is_html { "html" } else { "text" });
+    body.put("content", content);
+    out.put("body", body.0);
+    out.put("start", time(fields.start_ms, fields.is_all_day, prefer));
+    out.put("end", time(fields.end_ms, fields.is_all_day, prefer));
+    out.put("originalStartTimeZone", fields.zone_label.as_str());
+    out.put("originalEndTimeZone", fields.zone_label.as_str());
+    out.put("isAllDay", fields.is_all_day);
+    out.put("isCancelled", fields.is_cancelled);
+    out.put("isDraft", false);
+    out.put("isOrganizer", fields.organizer.is_none());
+    out.put("responseRequested", fields.response_requested);
+    out.put("allowNewTimeProposals", fields.allow_new_time);
+    out.put("hideAttendees", fields.hide_attendees);
+    out.put("hasAttachments", fields.has_attachments);
+    out.put("showAs", fields.show_as);
+    out.put("sensitivity", fields.sensitivity);
+    out.put("importance", fields.importance);
+    out.put("categories", fields.categories.clone());
+    out.put("isReminderOn", fields.is_reminder_on);
+    out.put("reminderMinutesBeforeStart", fields.reminder_minutes);
+    out.put("isOnlineMeeting", fields.is_online);
+    out.put("onlineMeetingProvider", fields.provider);
+    out.put("onlineMeetingUrl", Value::Null);
+    out.put("onlineMeeting", fields.join_url.as_ref().map(|url| json!({"joinUrl": url})));
+    let (slot_id, slot_start) = match kind {
+        RowKind::Occurrence(slot) | RowKind::Exception(slot) => {
+            let start = zone::whole_seconds(event.slot_times(slot).0);
+            (Some(occurrence_id(mailbox, event, slot, prefer.form)), Some(start))
         }
-        if calendar.is_some_and(|c| !c.can_view_private) && fields.sensitivity == "private" {
-            hide_private(members);
-        }
+        RowKind::Single | RowKind::Master => (None, None),
+    };
+    out.put("occurrenceId", slot_id);
+    if let Some(start) = slot_start {
+        out.put("originalStart", start);
     }
-    out
+    out.put("location", location(&fields.location));
+    let locations = if fields.location.is_empty() { Vec::new() } else { vec![location(&fields.location)] };
+    out.put("locations", locations);
+    out.put("organizer", mail_address(organizer).0);
+    out.put("attendees", fields.attendees.iter().map(attendee).collect::<Vec<_>>());
+    let mut status = Members::default();
+    status.put("response", fields.response);
+    status.put("time", NO_TIME);
+    out.put("responseStatus", status.0);
+    let item = percent_encoded(&plain_id);
+    let page = format!("https://outlook.office365.com/owa/?itemid={item}&exvsurl=1&path=/calendar/item");
+    out.put("webLink", page);
+    if calendar.is_some_and(|c| !c.can_view_private) && fields.sensitivity == "private" {
+        hide_private(&mut out.0);
+    }
+    Value::Object(out.0)
+}
+
+/// Members under construction: values move in, where `json!` would copy them.
+#[derive(Default)]
+struct Members(Map<String, Value>);
+
+impl Members {
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
 }
 
 /// A private event in somebody else's calendar: times and availability only.
@@ -160,7 +178,10 @@ fn time(ms: i64, is_all_day: bool, prefer: &Preferences) -> Value {
     // All-day events float: midnight stays midnight whatever zone was asked for.
     let wall =
         if is_all_day { zone::wall(ms, &jiff::tz::TimeZone::UTC) } else { zone::wall(ms, &prefer.zone) };
-    json!({"dateTime": zone::seven_digits(wall), "timeZone": prefer.zone_label})
+    let mut out = Members::default();
+    out.put("dateTime", zone::seven_digits(wall));
+    out.put("timeZone", prefer.zone_label.as_str());
+    Value::Object(out.0)
 }
 
 fn location(name: &str) -> Value {
@@ -171,17 +192,29 @@ fn location(name: &str) -> Value {
 }
 
 fn address(person: &Person) -> Value {
-    json!({"name": person.name, "address": person.address})
+    let mut out = Members::default();
+    out.put("name", person.name.as_str());
+    out.put("address", person.address.as_str());
+    Value::Object(out.0)
+}
+
+fn mail_address(person: &Person) -> Members {
+    let mut out = Members::default();
+    out.put("emailAddress", address(person));
+    out
 }
 
 fn attendee(attendee: &Attendee) -> Value {
-    let time = if attendee.answered_ms == 0 {
-        NO_TIME.to_owned()
-    } else {
-        zone::whole_seconds(attendee.answered_ms)
-    };
-    json!({"type": attendee.kind, "status": {"response": attendee.response, "time": time},
-        "emailAddress": address(&attendee.person)})
+    let mut status = Members::default();
+    status.put("response", attendee.response);
+    match attendee.answered_ms {
+        0 => status.put("time", NO_TIME),
+        ms => status.put("time", zone::whole_seconds(ms)),
+    }
+    let mut out = mail_address(&attendee.person);
+    out.put("type", attendee.kind);
+    out.put("status", status.0);
+    Value::Object(out.0)
 }
 
 pub(crate) fn calendar(mailbox: &Mailbox, calendar: &Calendar, form: Form) -> Value {
