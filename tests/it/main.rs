@@ -7,5 +7,6 @@
     clippy::disallowed_methods
 )]
 
+mod hostile;
 mod look;
 mod sim;
