@@ -2,13 +2,21 @@
 //!
 //! Every reply is read within the limits of its request; the limit counts inflated bytes, so that a small reply
 //! cannot grow without end.
+//!
+//! Loopback addresses never go through a proxy: nothing else answers there, and a proxy that is asked for
+//! `127.0.0.1` would look at its own machine.
 
+mod fault;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use reqwest::header::CONTENT_ENCODING;
+use url::{Host, Url};
 
-use crate::model::{Broken, Unreadable};
+use crate::model::{Broken, Unreadable, plain_url};
 use crate::ports::{Http, HttpError, Method, Pending, Reply, Request};
 
 /// The most time a connection may take to be made.
@@ -24,10 +32,29 @@ const HEADER_BYTES_MAX: usize = 16 * 1024;
 /// A reply's buffer starts at most this large, whatever length it claims.
 const BUFFER_BYTES_FIRST: usize = 64 * 1024;
 
+/// How the client behaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// The most time a connection may take to be made.
+    pub connect_timeout: Duration,
+    /// Shortens the timeout of every request to this.
+    pub timeout_max: Duration,
+}
+
+impl Default for HttpOptions {
+    fn default() -> HttpOptions {
+        HttpOptions { connect_timeout: CONNECT_TIMEOUT, timeout_max: Duration::MAX }
+    }
+}
+
 /// The real HTTP client.
 #[derive(Clone)]
 pub struct HttpClient {
-    client: reqwest::Client,
+    /// Through the system's proxies.
+    outside: reqwest::Client,
+    /// To loopback addresses, without proxy.
+    loopback: reqwest::Client,
+    timeout_max: Duration,
 }
 
 /// The client could not be made.
@@ -41,34 +68,45 @@ impl HttpClient {
     /// # Errors
     /// When the platform's certificates cannot be read.
     pub fn new() -> Result<Arc<HttpClient>, HttpSetupError> {
+        HttpClient::with_options(HttpOptions::default())
+    }
+
+    /// As [`HttpClient::new`], with other limits of time.
+    ///
+    /// # Errors
+    /// When the platform's certificates cannot be read.
+    pub fn with_options(options: HttpOptions) -> Result<Arc<HttpClient>, HttpSetupError> {
         // A second installation is refused and harmless: some other part of the host was first.
         let _ = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .user_agent(concat!("calmirror/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .pool_max_idle_per_host(IDLE_MAX)
-            .pool_idle_timeout(IDLE_TIMEOUT)
-            .tcp_nodelay(true)
-            .gzip(true)
-            .build()
-            .map_err(HttpSetupError)?;
-        Ok(Arc::new(HttpClient { client }))
+        let builder = || {
+            reqwest::Client::builder()
+                .user_agent(concat!("calmirror/", env!("CARGO_PKG_VERSION")))
+                .redirect(reqwest::redirect::Policy::none())
+                .connect_timeout(options.connect_timeout)
+                .pool_max_idle_per_host(IDLE_MAX)
+                .pool_idle_timeout(IDLE_TIMEOUT)
+                .tcp_nodelay(true)
+                .gzip(true)
+                .http1_max_headers(HEADERS_MAX)
+        };
+        Ok(Arc::new(HttpClient {
+            outside: builder().build().map_err(HttpSetupError)?,
+            loopback: builder().no_proxy().build().map_err(HttpSetupError)?,
+            timeout_max: options.timeout_max,
+        }))
     }
 
     async fn exchange(&self, request: Request) -> Result<Reply, HttpError> {
-        let url = reqwest::Url::parse(&request.url).map_err(|_| HttpError::Broken(Broken::Protocol))?;
         // A link is sent back byte for byte or not at all.
-        if url.as_str() != request.url {
-            return Err(HttpError::Broken(Broken::Protocol));
-        }
+        let url = plain_url(&request.url).ok_or(HttpError::Broken(Broken::Protocol))?;
+        let client = if is_loopback(&url) { &self.loopback } else { &self.outside };
         let method = match request.method {
             Method::Get => reqwest::Method::GET,
             Method::Post => reqwest::Method::POST,
             Method::Patch => reqwest::Method::PATCH,
             Method::Delete => reqwest::Method::DELETE,
         };
-        let mut builder = self.client.request(method, url).timeout(request.timeout);
+        let mut builder = client.request(method, url).timeout(request.timeout.min(self.timeout_max));
         for (name, value) in &request.headers {
             builder = builder.header(*name, value);
         }
@@ -78,10 +116,17 @@ impl HttpClient {
         if let Some(body) = request.body {
             builder = builder.body(body);
         }
-        let response = builder.send().await.map_err(|error| sort(&error))?;
+        let response = builder.send().await.map_err(|error| fault::of(&error))?;
         let status = response.status().as_u16();
         if (300..400).contains(&status) && status != 304 {
             return Err(HttpError::Unreadable(Unreadable::Redirect));
+        }
+        // What was inflated is no longer named in the headers.
+        if response.headers().get_all(CONTENT_ENCODING).iter().any(|coding| coding != "identity") {
+            return Err(HttpError::Unreadable(Unreadable::Encoding));
+        }
+        if response.content_length().is_some_and(|bytes| bytes > request.reply_bytes_max as u64) {
+            return Err(HttpError::Unreadable(Unreadable::TooLarge));
         }
         let headers = response
             .headers()
@@ -93,7 +138,7 @@ impl HttpClient {
         let mut body = Vec::with_capacity(BUFFER_BYTES_FIRST.min(request.reply_bytes_max));
         let mut stream = response.bytes_stream();
         while let Some(chunk) = stream.next().await {
-            let chunk = chunk.map_err(|error| sort(&error))?;
+            let chunk = chunk.map_err(|error| fault::of(&error))?;
             if body.len() + chunk.len() > request.reply_bytes_max {
                 return Err(HttpError::Unreadable(Unreadable::TooLarge));
             }
@@ -109,48 +154,11 @@ impl Http for HttpClient {
     }
 }
 
-/// Sorts reqwest's errors by their kind and, where it has none, by the error that caused it. Texts are never kept:
-/// they name addresses.
-fn sort(error: &reqwest::Error) -> HttpError {
-    if error.is_timeout() {
-        return HttpError::Broken(Broken::Timeout);
-    }
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    let mut is_protocol = false;
-    while let Some(found) = cause {
-        if found.downcast_ref::<rustls::Error>().is_some() {
-            return HttpError::Broken(Broken::Tls);
-        }
-        if let Some(io) = found.downcast_ref::<std::io::Error>() {
-            match io.kind() {
-                std::io::ErrorKind::TimedOut => return HttpError::Broken(Broken::Timeout),
-                std::io::ErrorKind::ConnectionRefused
-                | std::io::ErrorKind::HostUnreachable
-                | std::io::ErrorKind::NetworkUnreachable => return HttpError::Broken(Broken::Connect),
-                std::io::ErrorKind::ConnectionReset
-                | std::io::ErrorKind::ConnectionAborted
-                | std::io::ErrorKind::BrokenPipe => return HttpError::Broken(Broken::Reset),
-                std::io::ErrorKind::InvalidInput | std::io::ErrorKind::InvalidData if error.is_decode() => {
-                    return HttpError::Unreadable(Unreadable::Encoding);
-                }
-                _ => {}
-            }
-            if io.get_ref().is_some_and(|inner| inner.downcast_ref::<rustls::Error>().is_some()) {
-                return HttpError::Broken(Broken::Tls);
-            }
-        }
-        is_protocol |= found.to_string().contains("invalid HTTP")
-            || found.to_string().contains("message head is too large");
-        cause = found.source();
-    }
-    if error.is_connect() {
-        HttpError::Broken(Broken::Connect)
-    } else if is_protocol {
-        HttpError::Broken(Broken::Protocol)
-    } else if error.is_decode() {
-        // The body of a reply ended early, or its compression is broken: both mean that it cannot be trusted.
-        HttpError::Unreadable(Unreadable::Encoding)
-    } else {
-        HttpError::Broken(Broken::Reset)
+fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
+        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
+        None => false,
     }
 }

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod hostile;
 mod look;
 mod pull;
 mod sim;

@@ -28,6 +28,8 @@ mod text;
 mod time;
 
 #[cfg(test)]
+mod client_tests;
+#[cfg(test)]
 mod decode_tests;
 
 pub use batch::BATCH_ITEMS_MAX;

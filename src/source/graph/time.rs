@@ -1,6 +1,9 @@
-use chrono::NaiveDate;
+use std::sync::LazyLock;
+
+use chrono::{DateTime, NaiveDate};
 
 use crate::model::DAY_MS;
+use crate::zones::Zones;
 
 /// Years a calendar can hold. Outside stand the sentinels `0001-01-01` ("no value") and `9999-12-31`.
 const YEARS: std::ops::RangeInclusive<i32> = 1601..=4500;
@@ -117,16 +120,23 @@ impl Scan<'_> {
     }
 }
 
-/// The instant of a wall clock reading in the zone Graph names beside it.
+/// The instant of a wall clock reading in the zone Graph names beside it; an unknown zone reads as UTC.
 ///
-/// Every request asks for UTC, so another name means that a proxy or a server ignored the preference.
-pub(super) fn instant_ms(written: Written, _zone: Option<&str>) -> i64 {
-    written.utc_ms()
+/// Every request asks for UTC, so another name means that a proxy or a server ignored the preference. The zones
+/// compiled in will do for that.
+pub(super) fn instant_ms(written: Written, zone: Option<&str>) -> i64 {
+    static ZONES: LazyLock<Zones> = LazyLock::new(Zones::bundled);
+    let named = zone.filter(|zone| written.offset_ms.is_none() && *zone != "UTC");
+    let wall = DateTime::from_timestamp_millis(written.wall_ms);
+    match (named.and_then(|zone| ZONES.resolve(zone)), wall) {
+        (Some(zone), Some(wall)) => zone.instant_ms(wall.naive_utc()),
+        _ => written.utc_ms(),
+    }
 }
 
 /// The `…Z` form of a window bound; needs no percent-encoding.
 pub(super) fn encode(ms: i64) -> String {
-    chrono::DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -176,6 +186,22 @@ mod tests {
             "tomorrow",
         ] {
             assert_eq!(decode(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_time_in_another_zone_than_utc_is_converted() {
+        let noon = |zone, offset_ms| {
+            let written = Written { wall_ms: 1_783_339_200_000, offset_ms };
+            (instant_ms(written, zone) - written.wall_ms) / 3_600_000
+        };
+        assert_eq!(noon(Some("W. Europe Standard Time"), None), -2);
+        assert_eq!(noon(Some("America/New_York"), None), 4);
+        assert_eq!(noon(Some("W. Europe Standard Time"), Some(0)), 0, "a written offset counts");
+        for zone in
+            [None, Some("UTC"), Some("Utc"), Some("tzone://Microsoft/Utc"), Some(""), Some("Atlantis")]
+        {
+            assert_eq!(noon(zone, None), 0, "{zone:?}");
         }
     }
 
