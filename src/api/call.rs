@@ -294,6 +294,17 @@ impl Mirrors {
         self.data_dir.join(account).join("mirror.db")
     }
 
+    /// Whether an account's mirror is in order; `None` when there is none yet. Reads the whole file.
+    ///
+    /// # Errors
+    /// `Mirror` when it cannot be read at all, or a newer program wrote it.
+    pub fn is_sound(&self, account: &str) -> Result<Option<bool>, Error> {
+        match open_mirror(&self.mirror_path(account))? {
+            None => Ok(None),
+            Some(reader) => Ok(Some(reader.is_sound()?)),
+        }
+    }
+
     /// Answers one call for the account named (or the only one).
     ///
     /// # Errors

@@ -186,6 +186,19 @@ impl Reader {
         Ok(reader)
     }
 
+    /// Whether SQLite finds its pages in order. Reads the whole file.
+    ///
+    /// # Errors
+    /// `Damaged` when it cannot even be read.
+    pub fn is_sound(&self) -> Result<bool, MirrorError> {
+        let doing = "checking its pages";
+        let verdict: String = self
+            .connection
+            .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+            .map_err(|e| named(&self.path, doing, e))?;
+        Ok(verdict == "ok")
+    }
+
     fn prepare(&self) -> rusqlite::Result<()> {
         let connection = &self.connection;
         connection.busy_timeout(BUSY_TIMEOUT)?;

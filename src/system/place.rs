@@ -20,6 +20,11 @@ pub fn default_data_dir() -> Option<PathBuf> {
     Some(above.join(FOLDER))
 }
 
+/// The user's home directory.
+pub fn home_dir() -> Option<PathBuf> {
+    etcetera::home_dir().ok()
+}
+
 /// The machine's time zone as an IANA name, when it has one.
 pub fn time_zone_name() -> Option<String> {
     jiff::tz::TimeZone::system().iana_name().map(str::to_owned)

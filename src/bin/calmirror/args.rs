@@ -3,11 +3,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    accounts, agenda, busy, changes, completions, config, free, login, logout, man, search, serve, show,
-    status, sync,
+    accounts, agenda, busy, changes, completions, config, demo, doctor, emulate, free, login, logout, man,
+    search, serve, show, status, sync,
 };
 
 /// Mirrors Microsoft 365 calendars into SQLite and answers from there, with or without a network.
+///
+/// Try `calmirror demo`: it needs no configuration, no account and no network.
 #[derive(Debug, Parser)]
 #[command(name = "calmirror", version, propagate_version = true, max_term_width = 100)]
 pub struct Arguments {
@@ -43,6 +45,8 @@ pub struct Globals {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    Demo(demo::Demo),
+    Emulate(emulate::Emulate),
     Login(login::Login),
     Logout(logout::Logout),
     Accounts(accounts::Accounts),
@@ -54,6 +58,7 @@ pub enum Command {
     Busy(busy::Busy),
     Changes(changes::Changes),
     Status(status::Status),
+    Doctor(doctor::Doctor),
     Serve(serve::Serve),
     Config(config::ConfigCommand),
     Completions(completions::Completions),

@@ -79,9 +79,4 @@ impl Stop {
             Err(poisoned) => *poisoned.into_inner().0,
         }
     }
-
-    /// Waits until the user asks to stop.
-    pub fn wait_for_it(&self) {
-        while !self.wait(Duration::from_secs(3_600)) {}
-    }
 }

@@ -20,6 +20,7 @@ pub struct Output {
     is_colored: bool,
     is_progress_shown: bool,
     width: Option<u16>,
+    margin: &'static str,
 }
 
 /// How a piece of text stands out.
@@ -48,6 +49,7 @@ impl Output {
             is_colored: is_terminal && !is_dumb && !no_color,
             is_progress_shown: io::stderr().is_terminal() && !is_dumb && !is_json,
             width: width.map(|width| width.max(WIDTH_MIN)),
+            margin: "",
         }
     }
 
@@ -79,9 +81,23 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
+    /// Prints everything that `print` prints behind `margin`.
+    pub fn indented(
+        &mut self,
+        margin: &'static str,
+        print: impl FnOnce(&mut Output) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let outer = std::mem::replace(&mut self.margin, margin);
+        let printed = print(self);
+        self.margin = outer;
+        printed
+    }
+
     /// Prints one line of human output. Its texts must have been cleaned.
     pub fn line(&mut self, line: impl Display) -> Result<(), Failure> {
-        Ok(writeln!(self.stdout, "{line}")?)
+        let line = line.to_string();
+        let margin = if line.is_empty() { "" } else { self.margin };
+        Ok(writeln!(self.stdout, "{margin}{line}")?)
     }
 
     /// Prints bytes as they are.
@@ -93,6 +109,8 @@ impl Output {
     pub fn table(&mut self, table: &mut Table) -> Result<(), Failure> {
         match self.width {
             Some(width) => {
+                let margin = u16::try_from(self.margin.len()).unwrap_or(0);
+                let width = width.saturating_sub(margin).max(WIDTH_MIN);
                 table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             }
             None => {
@@ -108,7 +126,7 @@ impl Output {
             column.set_padding((0, 2));
         }
         for line in table.lines() {
-            writeln!(self.stdout, "{}", line.trim_end())?;
+            writeln!(self.stdout, "{}{}", self.margin, line.trim_end())?;
         }
         Ok(())
     }

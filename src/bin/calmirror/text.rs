@@ -68,7 +68,7 @@ pub fn age(as_of: Option<&str>, now_ms: i64) -> String {
         None => "not complete yet: run `calmirror sync`".to_owned(),
         Some(at) => {
             let seconds = now_ms.saturating_sub(at.timestamp_millis()) / 1_000;
-            if seconds < 5 { "as of now".to_owned() } else { format!("as of {} ago", rough_span(seconds)) }
+            if seconds < 2 { "as of now".to_owned() } else { format!("as of {} ago", rough_span(seconds)) }
         }
     }
 }

@@ -36,6 +36,7 @@ impl Agenda {
     pub fn run(self, globals: &Globals, output: &mut Output) -> Result<u8, Failure> {
         let setup = Setup::load(globals)?;
         let account = setup.account()?;
+        let is_next = self.next.is_some();
         let call = AgendaCall {
             range: RangeCall::from(self.range),
             day: self.day,
@@ -46,7 +47,8 @@ impl Agenda {
         if output.is_json() {
             output.json(&answer)?;
         } else {
-            print(output, &setup.mirrors, &account, &answer)?;
+            let listed = if is_next { Listed::Once } else { Listed::EveryDay };
+            print(output, &setup.mirrors, &account, &answer, listed)?;
         }
         Ok(0)
     }
@@ -59,16 +61,27 @@ pub fn calendar_names(mirrors: &Mirrors, account: &Effective) -> Result<BTreeMap
     Ok(calendars.map(|calendar| (calendar.id, calendar.name)).collect())
 }
 
+/// On which days an event of several days is listed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Listed {
+    /// On the first of the range.
+    Once,
+    /// On every day it touches.
+    EveryDay,
+}
+
 /// Prints an agenda for people.
 pub fn print(
     output: &mut Output,
     mirrors: &Mirrors,
     account: &Effective,
     answer: &AgendaAnswer,
+    listed: Listed,
 ) -> Result<(), Failure> {
     let calendars = calendar_names(mirrors, account)?;
     let (first, last) = days_between(&answer.from, &answer.to);
-    let frame = Frame { calendars: &calendars, first, last, now_ms: mirrors.now_ms() };
+    let last_listed = if listed == Listed::Once { NaiveDate::MIN } else { last };
+    let frame = Frame { calendars: &calendars, first, last: last_listed, now_ms: mirrors.now_ms() };
     let days = print_by_day(output, &answer.items, &frame)?;
     if days == 0 {
         let what = if first == last {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use calmirror::api::Event;
 use calmirror::model::{Key, Response, Sensitivity, ShowAs};
-use chrono::{DateTime, FixedOffset, NaiveDate, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
 use comfy_table::{Attribute, Cell};
 
 use crate::output::{Output, Tone, cell, plain_table};
@@ -160,18 +160,16 @@ fn time_text(event: &Event, day: NaiveDate) -> String {
     }
     let Some(when) = when(event) else { return String::new() };
     let (start, end) = (when.start.naive_local(), when.end.naive_local());
-    let is_end_here = end.date() == day || (end - start <= TimeDelta::zero());
-    let ends_at_midnight =
-        end.date() == day.succ_opt().unwrap_or(day) && end.time() == chrono::NaiveTime::MIN;
-    let from = if start.date() == day { start.format("%H:%M").to_string() } else { "  …  ".to_owned() };
-    let to = if is_end_here {
-        end.format("%H:%M").to_string()
-    } else if ends_at_midnight {
-        "24:00".to_owned()
-    } else {
-        "  …  ".to_owned()
+    let next_midnight = day.succ_opt().unwrap_or(day).and_time(NaiveTime::MIN);
+    let text = match (start.date() == day, end <= next_midnight) {
+        (true, true) if end == next_midnight => format!("{} – 24:00", start.format("%H:%M")),
+        (true, true) => format!("{} – {}", start.format("%H:%M"), end.format("%H:%M")),
+        (true, false) => format!("from {}", start.format("%H:%M")),
+        (false, true) if end == next_midnight => "all day".to_owned(),
+        (false, true) => format!("until {}", end.format("%H:%M")),
+        (false, false) => "all day".to_owned(),
     };
-    format!("{from} – {to}")
+    format!("{text:<13}")
 }
 
 fn when(event: &Event) -> Option<When> {
@@ -192,6 +190,14 @@ pub fn days_of(event: &Event) -> Option<(NaiveDate, NaiveDate)> {
     // Exclusive: what ends at midnight does not touch the day that begins then.
     let last = when.end.naive_local().checked_sub_signed(TimeDelta::milliseconds(1))?.date();
     Some((first, last.max(first)))
+}
+
+/// "24 Nov 09:00 – 09:30", for a line of the change feed.
+pub fn short_span(event: &Event) -> String {
+    match days_of(event) {
+        Some((first, _)) => format!("{} {}", first.format("%e %b"), time_text(event, first).trim_end()),
+        None => String::new(),
+    }
 }
 
 /// "24 November 2026, 09:00 – 09:30", for one event alone.

@@ -6,6 +6,9 @@ pub mod busy;
 pub mod changes;
 pub mod completions;
 pub mod config;
+pub mod demo;
+pub mod doctor;
+pub mod emulate;
 pub mod free;
 pub mod login;
 pub mod logout;
@@ -27,6 +30,8 @@ use crate::setup::Failure;
 pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
     let globals = &arguments.globals;
     match arguments.command {
+        Command::Demo(command) => command.run(globals, output),
+        Command::Emulate(command) => command.run(output),
         Command::Login(command) => command.run(globals, output),
         Command::Logout(command) => command.run(globals, output),
         Command::Accounts(command) => command.run(globals, output),
@@ -38,6 +43,7 @@ pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
         Command::Busy(command) => command.run(globals, output),
         Command::Changes(command) => command.run(globals, output),
         Command::Status(command) => command.run(globals, output),
+        Command::Doctor(command) => command.run(globals, output),
         Command::Serve(command) => command.run(globals, output),
         Command::Config(command) => command.run(globals, output),
         Command::Completions(command) => command.run(output),

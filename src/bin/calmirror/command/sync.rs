@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use calmirror::api::{Error, ErrorKind};
 use calmirror::flow::Progress;
-use calmirror::local::{Announcement, SyncAnswer, SyncCall};
+use calmirror::local::{Announcement, SyncAnswer, SyncCall, WeatherAnswer};
 use calmirror::ports::{Method, Request};
 use clap::Args;
 use serde_json::{Value, json};
@@ -110,43 +110,57 @@ pub fn print_answer(output: &mut Output, answer: &SyncAnswer, now_ms: i64) -> Re
         return output.json_line(answer);
     }
     let done = &answer.done;
-    let seconds = std::time::Duration::from_millis(done.duration_ms).as_secs_f64();
-    let word = match (&answer.weather, done.failed) {
-        (None, 0) => output.tone("Synced", Tone::Good),
-        (Some(_), _) | (None, _) => output.tone("Not complete", Tone::Warning),
-    };
-    output.line(format!(
-        "{word}: {}, {} read, {} written, {} removed, in {seconds:.1} s · {}",
-        plural(done.calendars, "calendar"),
-        plural(done.pages, "page"),
-        plural(done.upserted, "event"),
-        grouped(done.removed),
-        age(done.as_of.as_deref(), now_ms),
-    ))?;
-    if let Some(weather) = &answer.weather {
-        let until = weather.until.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
-        let text = match (weather.kind.as_str(), until) {
-            ("sign_in_needed", _) => "sign-in is needed: calmirror login --device-code".to_owned(),
-            ("throttled", Some(until)) => {
-                let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;
-                format!("the server asked for a pause of {}", rough_span(wait))
+    let seconds = Duration::from_millis(done.duration_ms).as_secs_f64();
+    let age = age(done.as_of.as_deref(), now_ms);
+    let reason = answer.weather.as_ref().map(|weather| reason(weather, now_ms));
+    match reason {
+        Some(reason) if done.pages == 0 => {
+            let word = output.tone("Not synced", Tone::Warning);
+            output.line(format!("{word}: {reason} · {age}"))?;
+        }
+        reason => {
+            let word = match (&reason, done.failed) {
+                (None, 0) => output.tone("Synced", Tone::Good),
+                (Some(_), _) | (None, _) => output.tone("Not complete", Tone::Warning),
+            };
+            output.line(format!(
+                "{word}: {}, {} read, {} written, {} removed, in {seconds:.1} s · {age}",
+                plural(done.calendars, "calendar"),
+                plural(done.pages, "page"),
+                plural(done.upserted, "event"),
+                grouped(done.removed),
+            ))?;
+            if let Some(reason) = reason {
+                output.line(format!("  {reason}"))?;
             }
-            ("offline", _) => {
-                "the server cannot be reached; queries go on answering from the mirror".to_owned()
+            if done.failed > 0 {
+                let failed = plural(done.failed, "calendar");
+                output.line(format!("  {failed} could not be completed; calmirror status says why"))?;
             }
-            (kind, _) => format!("the server could not be read: {}", clean(kind).replace('_', " ")),
-        };
-        output.line(format!("  {text}"))?;
-    }
-    if done.failed > 0 {
-        let failed = plural(done.failed, "calendar");
-        output.line(format!("  {failed} could not be completed; calmirror status says why"))?;
+        }
     }
     if done.held_removals > 0 {
         let held = plural(done.held_removals, "removal");
         output.line(format!("  {held} held back, nothing was removed; calmirror status says what to do"))?;
     }
     Ok(())
+}
+
+/// Why a sync is not complete, in words.
+fn reason(weather: &WeatherAnswer, now_ms: i64) -> String {
+    let until = weather.until.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
+    let kind = clean(&weather.kind).replace('_', " ");
+    match (weather.kind.as_str(), until) {
+        ("sign_in_needed", _) => "sign-in is needed: calmirror login --device-code".to_owned(),
+        ("throttled", Some(until)) => {
+            let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;
+            format!("the server asked for a pause of {}", rough_span(wait))
+        }
+        ("offline" | "connection_lost" | "timeout" | "tls" | "not_http", _) => {
+            format!("the server cannot be reached ({kind}); the mirror goes on answering")
+        }
+        (_, _) => format!("the server could not be read: {kind}"),
+    }
 }
 
 /// Asks the process that owns the data directory.
