@@ -454,8 +454,8 @@ fn the_change_feed_is_read_in_order_from_any_place() {
     let mirror = Mirror::new();
     mirror.put(&put("a", MONDAY, MONDAY));
     mirror.run(
-        "INSERT INTO change (event_id, what, at_ms) SELECT id, 'put', 5 FROM event;
-         INSERT INTO change (event_id, what, at_ms) SELECT id, 'remove', 6 FROM event;",
+        "INSERT INTO change (event_key, what, at_ms) SELECT key, 'put', 5 FROM event;
+         INSERT INTO change (event_key, what, at_ms) SELECT key, 'remove', 6 FROM event;",
     );
     let reader = mirror.reader();
     let changes = reader.changes(0, 10).unwrap();
@@ -608,7 +608,7 @@ fn the_views_show_what_the_reader_reads() {
     ]);
     mirror.run(
         "UPDATE event SET is_present = 0 WHERE remote_id = 'husk';
-         INSERT INTO change (event_id, what, at_ms) SELECT id, 'put', 7 FROM event WHERE remote_id = 'plain';",
+         INSERT INTO change (event_key, what, at_ms) SELECT key, 'put', 7 FROM event WHERE remote_id = 'plain';",
     );
     let reader = mirror.reader();
     let text = |sql: &str| -> String { reader.connection.query_row(sql, [], |row| row.get(0)).unwrap() };
