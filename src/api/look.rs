@@ -391,6 +391,19 @@ impl From<LookError> for Error {
 
 impl From<MirrorError> for Error {
     fn from(error: MirrorError) -> Error {
-        Error::because(ErrorKind::Mirror, error.to_string(), error)
+        if error.is_full_disk() {
+            let message = "the disk is full; nothing is lost: free some space and run `calmirror sync` again";
+            return Error::because(ErrorKind::Failed, message, error);
+        }
+        let kind = match &error {
+            MirrorError::Newer { .. }
+            | MirrorError::Damaged { .. }
+            | MirrorError::Migration { .. }
+            | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
+            MirrorError::Absent { .. } | MirrorError::Io { .. } | MirrorError::Invariant(_) => {
+                ErrorKind::Failed
+            }
+        };
+        Error::because(kind, error.to_string(), error)
     }
 }

@@ -34,7 +34,7 @@ impl Desk {
         check_policy(&effective)?;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
-        let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(mirror_error)?;
+        let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(Error::from)?;
         if let Opening::Rebuilt { set_aside } = &opening {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
@@ -55,7 +55,7 @@ impl Desk {
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
-        self.mirror.close().map_err(mirror_error)
+        self.mirror.close().map_err(Error::from)
     }
 
     /// Pulls, then accepts removals when asked, then does the upkeep.
@@ -68,7 +68,7 @@ impl Desk {
         let started_ms = self.edges.clock.now_ms();
         let outcome = self.sync_or_break(order, urgency, progress).await;
         match outcome {
-            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(mirror_error),
+            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(Error::from),
             // A mirror that breaks in the middle is set aside now, and the next sync fills a new one.
             Err(error) if error.is_damage() => {
                 self.reopen(started_ms)?;
@@ -78,7 +78,7 @@ impl Desk {
                     error,
                 ))
             }
-            Err(error) => Err(mirror_error(error)),
+            Err(error) => Err(Error::from(error)),
         }
     }
 
@@ -204,7 +204,7 @@ impl Desk {
             }
         }
         let mailbox = MailboxId { object_id: identity.object_id };
-        let bound = self.mirror.account().map_err(mirror_error)?.mailbox;
+        let bound = self.mirror.account().map_err(Error::from)?.mailbox;
         match (bound, other) {
             (Some(bound), OtherMailbox::Refuse) if bound != mailbox => {
                 return Err(Error::new(
@@ -215,7 +215,7 @@ impl Desk {
             (Some(bound), OtherMailbox::Replace) if bound != mailbox => self.wipe()?,
             (Some(_) | None, OtherMailbox::Refuse | OtherMailbox::Replace) => {}
         }
-        self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(mirror_error)?;
+        self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
         self.session
             .replace(tokens)
             .await
@@ -225,7 +225,7 @@ impl Desk {
     pub(super) fn sign_out(self, what: SignOut) -> Result<(), Error> {
         self.vault.remove().map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))?;
         let path = self.mirror.path().to_path_buf();
-        self.mirror.close().map_err(mirror_error)?;
+        self.mirror.close().map_err(Error::from)?;
         match what {
             SignOut::Keep => Ok(()),
             SignOut::Wipe => remove_mirror(&path),
@@ -238,18 +238,18 @@ impl Desk {
         // The open file is replaced by a throw-away one, so that it can be removed on every system.
         let now_ms = self.edges.clock.now_ms();
         let spare = self.folder.join("mirror.new");
-        let (empty, _) = Mirror::open(&spare, now_ms).map_err(mirror_error)?;
-        std::mem::replace(&mut self.mirror, empty).close().map_err(mirror_error)?;
+        let (empty, _) = Mirror::open(&spare, now_ms).map_err(Error::from)?;
+        std::mem::replace(&mut self.mirror, empty).close().map_err(Error::from)?;
         remove_mirror(&path)?;
-        let (mirror, _) = Mirror::open(&path, now_ms).map_err(mirror_error)?;
-        std::mem::replace(&mut self.mirror, mirror).close().map_err(mirror_error)?;
+        let (mirror, _) = Mirror::open(&path, now_ms).map_err(Error::from)?;
+        std::mem::replace(&mut self.mirror, mirror).close().map_err(Error::from)?;
         remove_mirror(&spare)
     }
 
     /// Opens the mirror again, which sets a damaged file aside.
     fn reopen(&mut self, now_ms: i64) -> Result<(), Error> {
         let path = self.folder.join(MIRROR_FILE);
-        let (mirror, _) = Mirror::open(&path, now_ms).map_err(mirror_error)?;
+        let (mirror, _) = Mirror::open(&path, now_ms).map_err(Error::from)?;
         self.mirror = mirror;
         Ok(())
     }
@@ -323,17 +323,6 @@ fn sign_in_site(effective: &Effective) -> SignInSite {
 
 fn in_ms(duration: std::time::Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
-}
-
-fn mirror_error(error: MirrorError) -> Error {
-    let kind = match &error {
-        MirrorError::Newer { .. }
-        | MirrorError::Damaged { .. }
-        | MirrorError::Migration { .. }
-        | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
-        MirrorError::Absent { .. } | MirrorError::Io { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
-    };
-    Error::because(kind, error.to_string(), error)
 }
 
 fn fault_error(fault: Fault) -> Error {

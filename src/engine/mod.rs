@@ -146,6 +146,12 @@ impl Engine {
             };
             Error::because(kind, error.to_string(), error)
         })?;
+        if let Some(kind) = crate::system::network_share(data_dir) {
+            tracing::warn!(
+                kind,
+                "the data directory is on a network share: SQLite's locks do not hold there; choose a local one"
+            );
+        }
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("calmirror-net")

@@ -71,6 +71,23 @@ impl MirrorError {
     }
 }
 
+impl MirrorError {
+    /// Whether the disk has no room: the transaction was undone and nothing is lost.
+    pub fn is_full_disk(&self) -> bool {
+        match self {
+            MirrorError::Sqlite { source, .. } => {
+                source.sqlite_error_code() == Some(rusqlite::ErrorCode::DiskFull)
+            }
+            MirrorError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
+            MirrorError::Newer { .. }
+            | MirrorError::Migration { .. }
+            | MirrorError::Damaged { .. }
+            | MirrorError::Absent { .. }
+            | MirrorError::Invariant(_) => false,
+        }
+    }
+}
+
 /// Whether SQLite says that the file is no database or a broken one.
 pub(crate) fn is_damage(error: &rusqlite::Error) -> bool {
     matches!(
