@@ -302,7 +302,7 @@ impl Round<'_> {
 
     fn changes(&self, since: u64, mut at: u64, until: u64) -> (Vec<Row>, Phase, bool) {
         let mut rows = Vec::new();
-        for (seq, entry) in self.mailbox.log.range(at.saturating_add(1)..=until.max(at)) {
+        for (seq, entry) in self.mailbox.log.range((Bound::Excluded(at), Bound::Included(until.max(at)))) {
             if rows.len() >= self.rows_max {
                 return (rows, Phase::Changes { since, at, until }, false);
             }

@@ -180,7 +180,6 @@ impl Fields {
             (None, Some(end)) => (self.start_ms, to_ms(end)),
             (None, None) => (self.start_ms, self.end_ms),
         };
-        let (start_ms, end_ms) = (start_ms.min(zone::timestamp(i64::MAX).as_millisecond()), end_ms);
         if end_ms < start_ms {
             return Err(Refusal::new(
                 400,
