@@ -1,1 +1,3 @@
 //! Rooms are tested from outside here.
+
+mod emulator;
