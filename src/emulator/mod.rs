@@ -86,4 +86,6 @@ pub use wire::{Answer, Call, Transport};
 pub use world::{Seen, World};
 
 #[cfg(test)]
+mod quirk_tests;
+#[cfg(test)]
 mod world_tests;

@@ -66,11 +66,9 @@ impl Preferences {
                 self.as_text = value.eq_ignore_ascii_case("text");
                 self.applied.push(format!("outlook.body-content-type=\"{value}\""));
             }
-            "idtype" => {
-                if value.eq_ignore_ascii_case("ImmutableId") {
-                    self.form = Form::Immutable;
-                    self.applied.push("IdType=\"ImmutableId\"".into());
-                }
+            "idtype" if value.eq_ignore_ascii_case("ImmutableId") => {
+                self.form = Form::Immutable;
+                self.applied.push("IdType=\"ImmutableId\"".into());
             }
             "return" => self.is_minimal = value.eq_ignore_ascii_case("minimal"),
             // Unknown preferences are ignored, as HTTP asks.

@@ -131,6 +131,9 @@ impl Recurrence {
         let from = from.max(self.start_day);
         let to = to.min(self.last_day);
         let mut out = Vec::new();
+        if from > to {
+            return out;
+        }
         let mut period = self.period_before(from);
         while out.len() < limit {
             let (first, days) = self.period(period);
@@ -318,3 +321,7 @@ pub(crate) fn encode(recurrence: &Recurrence) -> Value {
             "recurrenceTimeZone": recurrence.zone_name, "numberOfOccurrences": count}
     })
 }
+
+#[cfg(test)]
+#[path = "recurrence_tests.rs"]
+mod tests;

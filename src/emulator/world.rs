@@ -435,7 +435,7 @@ impl World {
             responses.push(response);
         }
         // The order of responses is free.
-        if mix(self.scramble, self.seen) % 2 == 0 {
+        if mix(self.scramble, self.seen).is_multiple_of(2) {
             responses.reverse();
         }
         Ok(Answer::json(200, &json!({"responses": responses})))

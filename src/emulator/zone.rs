@@ -42,11 +42,10 @@ pub(crate) fn as_utc(wall: DateTime) -> i64 {
         + i64::from(time.millisecond())
 }
 
-/// The nearest instant jiff can hold.
+/// The nearest instant between the years 1 and 9909.
 pub(crate) fn timestamp(ms: i64) -> Timestamp {
-    let least = Timestamp::MIN.as_millisecond() + 1;
-    let most = Timestamp::MAX.as_millisecond() - 1;
-    Timestamp::from_millisecond(ms.clamp(least, most)).unwrap_or(Timestamp::UNIX_EPOCH)
+    let ms = ms.clamp(-719_000 * DAY_MS, 2_900_000 * DAY_MS);
+    Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH)
 }
 
 /// Days since 1970-01-01.

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod emulator;
 mod hostile;
 mod look;
 mod pull;
