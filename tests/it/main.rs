@@ -7,7 +7,11 @@
     clippy::disallowed_methods
 )]
 
+mod cli;
+mod config;
 mod hostile;
+mod local;
 mod look;
 mod pull;
 mod sim;
+mod stage;
