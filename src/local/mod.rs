@@ -13,9 +13,6 @@ mod problem;
 mod route;
 mod serve;
 
-#[cfg(test)]
-mod local_tests;
-
 pub use announce::{Announcement, ENGINE_FILE};
 pub use route::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use serve::{Door, Listen};

@@ -7,8 +7,12 @@
     clippy::disallowed_methods
 )]
 
+mod cli;
+mod config;
 mod emulator;
 mod hostile;
+mod local;
 mod look;
 mod pull;
 mod sim;
+mod stage;

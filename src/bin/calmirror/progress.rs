@@ -26,11 +26,12 @@ impl Bar {
             ProgressDrawTarget::hidden()
         };
         let bar = ProgressBar::with_draw_target(Some(1), target);
-        let colors = if output.is_colored() { (".cyan", "/dim", ".dim") } else { ("", "", "") };
-        let (fill, rest, faint) = colors;
-        let template =
-            format!("  {{spinner{fill}}} {{bar:24{fill}{rest}}} {{pos}}/{{len}} {{wide_msg{faint}}}");
-        if let Ok(style) = ProgressStyle::with_template(&template) {
+        let template = if output.is_colored() {
+            "    {spinner:.cyan} {bar:24.cyan/dim} {pos}/{len} {wide_msg:.dim}"
+        } else {
+            "    {spinner} {bar:24} {pos}/{len} {wide_msg}"
+        };
+        if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style.progress_chars("━━─"));
         }
         if output.is_progress_shown() {

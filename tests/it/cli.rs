@@ -1,0 +1,349 @@
+use std::process::Stdio;
+
+use serde_json::{Value, json};
+
+use crate::stage::{Emulator, PROGRAM, Place, config_of, first_line};
+
+/// A signed-in, synced place and its emulator.
+fn synced(events: &str) -> (Place, Emulator) {
+    let place = Place::new("");
+    let emulator = Emulator::start(place.dir.path(), &["--seed", "7", "--events", events]);
+    std::fs::write(place.config_path(), config_of(&emulator.origin)).unwrap();
+    place.run(&["login", "--device-code"]).ended(0);
+    place.run(&["sync"]).ended(0);
+    (place, emulator)
+}
+
+/// The day after so many days, `YYYY-MM-DD`.
+fn day_in(days: i64) -> String {
+    (chrono::Utc::now() + chrono::TimeDelta::days(days)).date_naive().to_string()
+}
+
+/// Creates an event of an hour on a day, as another client would.
+fn create(emulator: &Emulator, subject: &str, day: &str) {
+    let time = |text: &str| json!({"dateTime": format!("{day}T{text}"), "timeZone": "UTC"});
+    let event = json!({"subject": subject, "start": time("09:00:00"), "end": time("10:00:00")});
+    emulator.control("/edits", &json!({"edit": "create", "event": event}));
+}
+
+#[test]
+fn help_lists_the_commands_of_this_version() {
+    let place = Place::new("");
+    insta::assert_snapshot!(place.run(&["--help"]).ended(0).stdout);
+}
+
+#[test]
+fn an_unknown_command_or_option_ends_with_2() {
+    let place = Place::new("");
+    for arguments in
+        [&["bogus"][..], &["agenda", "--bogus"], &[], &["add"], &["presence", "now"], &["outbox"]]
+    {
+        let ran = place.run(arguments).ended(2);
+        assert_eq!(ran.stdout, "", "{arguments:?}");
+    }
+}
+
+#[test]
+fn completions_and_manual_need_no_configuration() {
+    let place = Place::new("broken = = toml");
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"], &["--version"]] {
+        assert!(!place.run(arguments).ended(0).stdout.is_empty());
+    }
+}
+
+#[test]
+fn before_the_first_sync_every_question_is_answered_with_nothing_known() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    let agenda = place.run(&["agenda", "--json"]).ended(0).json();
+    assert_eq!(agenda["as_of"], Value::Null);
+    assert_eq!(agenda["fresh"], false);
+    assert_eq!(agenda["time_zone"], "Europe/Berlin");
+    for command in [&["search", "x"][..], &["free"], &["busy"]] {
+        let answer = place.run(&[command, &["--json"]].concat()).ended(0).json();
+        assert_eq!(answer["items"], json!([]));
+    }
+    assert_eq!(place.run(&["changes"]).ended(0).stdout, "");
+    place.run(&["show", "0123456789abcdef"]).ended(5);
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    assert_eq!(status["accounts"][0]["signed_in"], false);
+    assert_eq!(status["engine"]["running"], false);
+}
+
+#[test]
+fn a_sync_without_sign_in_ends_with_3() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    place.run(&["sync"]).ended(3);
+}
+
+#[test]
+fn a_sign_in_without_a_server_ends_with_4() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    place.run(&["login", "--device-code"]).ended(4);
+}
+
+#[test]
+fn a_mailbox_comes_down_and_answers() {
+    let (place, emulator) = synced("200");
+    let sync = place.run(&["sync", "--json"]).ended(0).json_lines();
+    let done = sync.last().unwrap();
+    assert_eq!(done["event"], "done");
+    assert_eq!(done["upserted"], 0);
+    assert!(done["calendars"].as_u64().unwrap() >= 10);
+    assert_eq!(done["weather"], Value::Null);
+
+    let agenda = place.run(&["agenda", "--days", "30", "--json"]).ended(0).json();
+    let items = agenda["items"].as_array().unwrap();
+    assert!(!items.is_empty() && agenda["fresh"] == true);
+    let id = items[0]["id"].as_str().unwrap();
+    assert_eq!(place.run(&["show", id, "--json"]).ended(0).json()["id"], id);
+    assert!(place.run(&["show", &id[..8]]).ended(0).stdout.contains(id));
+    let next = place.run(&["agenda", "--next", "3", "--json"]).ended(0).json();
+    assert_eq!(next["items"].as_array().unwrap().len(), 3);
+
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    assert_eq!(status["accounts"][0]["network"], "online");
+    let calendar = status["accounts"][0]["calendars"][0]["id"].as_str().unwrap();
+    place.run(&["agenda", "--calendar", calendar]).ended(0);
+    place.run(&["agenda", "--calendar", "there is none"]).ended(5);
+    let accounts = place.run(&["accounts", "--json"]).ended(0).json();
+    assert_eq!(accounts[0]["signed_in"], true);
+    assert_eq!(accounts[0]["scopes_missing"], json!([]));
+
+    let changes = place.run(&["changes", "--since", "0", "--json"]).ended(0).json_lines();
+    let last = changes.last().unwrap()["seq"].as_i64().unwrap().to_string();
+    create(&emulator, "Zeppelin inspection", &day_in(7));
+    place.run(&["sync"]).ended(0);
+    let changes = place.run(&["changes", "--since", &last, "--json"]).ended(0).json_lines();
+    assert_eq!(changes.len(), 1);
+    assert_eq!(changes[0]["what"], "put");
+    let found = place.run(&["search", "zeppel", "--json"]).ended(0).json();
+    assert_eq!(found["items"][0]["id"], changes[0]["event"]);
+
+    for command in [&["free", "--hours", "inside", "--min", "30m"][..], &["busy"]] {
+        let answer = place.run(&[command, &["--json"]].concat()).ended(0).json();
+        assert_eq!(answer["fresh"], true);
+        assert!(place.run(command).ended(0).stdout.contains("Europe/Berlin"));
+    }
+}
+
+#[test]
+fn without_a_network_sync_ends_with_4_and_the_agenda_with_0() {
+    let (place, emulator) = synced("50");
+    let before = place.run(&["agenda", "--days", "7", "--json"]).ended(0).json();
+    emulator.control("/network", &json!({"down": true}));
+    let sync = place.run(&["sync"]).ended(4);
+    assert!(sync.stdout.contains("Not synced"), "{}", sync.stdout);
+    let after = place.run(&["agenda", "--days", "7", "--json"]).ended(0).json();
+    assert_eq!(before["items"], after["items"]);
+    assert_eq!(after["fresh"], false);
+    assert!(place.run(&["agenda"]).ended(0).stdout.contains("as of"));
+    let status = place.run(&["status"]).ended(0);
+    assert!(status.stdout.contains("offline"), "{}", status.stdout);
+    emulator.control("/network", &json!({"down": false}));
+    place.run(&["sync"]).ended(0);
+}
+
+#[test]
+fn a_subject_with_escape_sequences_reaches_no_terminal() {
+    let (place, emulator) = synced("20");
+    let subject = "\u{1b}]0;owned\u{7}\u{1b}[31mPay\u{202e}roll\u{9b}2J\nsecond";
+    let date = day_in(8);
+    create(&emulator, subject, &date);
+    place.run(&["sync"]).ended(0);
+    let day = ["--day", date.as_str()];
+    let is_harmful = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    let human = place.run(&[&["agenda"][..], &day].concat()).ended(0).stdout;
+    assert!(!human.contains(is_harmful), "{human:?}");
+    assert!(human.contains("Payroll2J second"), "{human:?}");
+    let document = place.run(&[&["agenda", "--json"][..], &day].concat()).ended(0);
+    assert!(!document.stdout.contains(is_harmful));
+    let id = document.json()["items"].as_array().unwrap().iter().find_map(|item| {
+        item["subject"]
+            .as_str()
+            .filter(|text| text.contains("Pay"))
+            .map(|_| item["id"].as_str().unwrap().to_owned())
+    });
+    assert!(!place.run(&["show", &id.unwrap()]).ended(0).stdout.contains(is_harmful));
+}
+
+#[test]
+fn tables_fit_the_width_and_pipes_get_no_colors() {
+    let (place, _emulator) = synced("300");
+    for width in [40_usize, 72, 120] {
+        for command in [&["agenda", "--days", "20"][..], &["status"], &["config", "show"]] {
+            let ran = place.run_with(command, &[("COLUMNS", &width.to_string())]).ended(0);
+            for line in ran
+                .stdout
+                .lines()
+                .filter(|line| !line.starts_with("configuration") && !line.starts_with("data"))
+            {
+                let is_table = line.starts_with("  ") && !line.contains('→');
+                assert!(!is_table || line.chars().count() <= width, "{width}: {line}");
+            }
+            assert!(!ran.stdout.contains('\u{1b}'));
+        }
+    }
+    assert!(!place.run_with(&["agenda"], &[("NO_COLOR", "1")]).ended(0).stdout.contains('\u{1b}'));
+}
+
+#[test]
+fn a_reader_that_goes_away_ends_the_program_quietly() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    for command in [&["completions", "bash"][..], &["config", "show"], &["agenda", "--json"]] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let child = place.command(command).stdout(writer).stderr(Stdio::piped()).spawn().unwrap();
+        let output = child.wait_with_output().unwrap();
+        assert_eq!(output.status.code(), Some(0), "{command:?}");
+        assert_eq!(String::from_utf8(output.stderr).unwrap(), "", "{command:?}");
+    }
+}
+
+#[test]
+fn a_newer_mirror_ends_with_6_and_is_left_alone() {
+    let (place, _emulator) = synced("20");
+    let path = place.data_dir().join("anna/mirror.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection
+        .execute(
+            "INSERT INTO refinery_schema_history SELECT 9999, 'future', applied_on, checksum FROM refinery_schema_history LIMIT 1",
+            [],
+        )
+        .unwrap();
+    drop(connection);
+    let ran = place.run(&["agenda"]).ended(6);
+    assert!(ran.stderr.contains("newer"), "{}", ran.stderr);
+    place.run(&["sync"]).ended(6);
+    assert!(path.exists());
+}
+
+#[test]
+fn a_data_directory_that_another_process_owns_without_an_api_ends_with_1() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    let _lock = calmirror::system::EngineLock::take(&place.data_dir()).unwrap();
+    let ran = place.run(&["sync"]).ended(1);
+    assert!(ran.stderr.contains(&std::process::id().to_string()), "{}", ran.stderr);
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    assert_eq!(status["engine"]["running"], true);
+    assert_eq!(status["engine"]["pid"], std::process::id());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_serving_process_syncs_for_others_and_takes_its_announcement_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let (place, emulator) = synced("50");
+    let mut serving = place.command(&["serve", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let first: Value = serde_json::from_str(&first_line(&mut serving)).unwrap();
+    assert_eq!(first["event"], "serving");
+    let announced = place.data_dir().join("engine.json");
+    assert_eq!(std::fs::metadata(&announced).unwrap().permissions().mode() & 0o777, 0o600);
+    let engine: Value = serde_json::from_slice(&std::fs::read(&announced).unwrap()).unwrap();
+    assert_eq!(engine["address"], first["address"]);
+    assert_eq!(engine["pid"], serving.id());
+
+    create(&emulator, "Asked by another", &day_in(7));
+    let done = place.run(&["sync", "--json"]).ended(0).json_lines();
+    assert_eq!(done.last().unwrap()["event"], "done");
+    assert_eq!(
+        place.run(&["search", "Asked", "--json"]).ended(0).json()["items"].as_array().unwrap().len(),
+        1
+    );
+    emulator.control("/network", &json!({"down": true}));
+    place.run(&["sync"]).ended(4);
+    place.run(&["agenda"]).ended(0);
+
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &serving.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    assert_eq!(serving.wait().unwrap().code(), Some(0));
+    assert!(!announced.exists());
+}
+
+#[test]
+fn serving_on_an_address_of_the_network_is_refused() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    for address in ["0.0.0.0:0", "192.0.2.1:80", "localhost"] {
+        place.run(&["serve", "--listen", address]).ended(2);
+    }
+}
+
+#[test]
+fn signing_out_keeps_the_mirror_and_wiping_deletes_it() {
+    let (place, _emulator) = synced("20");
+    place.run(&["logout"]).ended(0);
+    assert!(!place.data_dir().join("anna/tokens.json").exists());
+    assert_ne!(place.run(&["agenda", "--days", "60", "--json"]).ended(0).json()["as_of"], Value::Null);
+    place.run(&["sync"]).ended(3);
+    place.run(&["logout", "--wipe"]).ended(0);
+    assert_eq!(place.run(&["agenda", "--json"]).ended(0).json()["as_of"], Value::Null);
+}
+
+#[test]
+fn doctor_names_what_is_wrong_and_what_to_do() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    let checks = place.run(&["doctor", "--json"]).ended(1).json();
+    let state = |checks: &Value, name: &str| {
+        let all = checks["checks"].as_array().unwrap();
+        let check = all.iter().find(|check| check["check"] == name).unwrap();
+        assert_eq!(check["todo"].is_null(), check["state"] == "ok", "{check}");
+        check["state"].as_str().unwrap().to_owned()
+    };
+    for (name, expected) in [
+        ("config", "ok"),
+        ("data_dir", "ok"),
+        ("engine", "ok"),
+        ("mirror", "warn"),
+        ("tokens", "fail"),
+        ("graph", "fail"),
+        ("authority", "fail"),
+    ] {
+        assert_eq!(state(&checks, name), expected, "{name}");
+    }
+    std::fs::write(place.config_path(), "x = 1\n").unwrap();
+    assert_eq!(state(&place.run(&["doctor", "--json"]).ended(1).json(), "config"), "fail");
+}
+
+#[test]
+fn a_bundle_holds_no_subject_address_name_or_token() {
+    let (place, _emulator) = synced("100");
+    let file = place.dir.path().join("bundle.json");
+    place.run(&["doctor", "--bundle", file.to_str().unwrap()]).ended(0);
+    let bundle = std::fs::read_to_string(&file).unwrap();
+    let read: Value = serde_json::from_str(&bundle).unwrap();
+    assert!(read["accounts"][0]["calendars"][0]["events"].as_u64().is_some());
+    let agenda = place.run(&["agenda", "--days", "60", "--json"]).ended(0).json();
+    let mut secrets: Vec<String> = vec!["contoso".into(), "anna".into(), "Team".into()];
+    for item in agenda["items"].as_array().unwrap() {
+        secrets.extend(item["subject"].as_str().filter(|text| text.len() > 4).map(str::to_owned));
+    }
+    let tokens: Value =
+        serde_json::from_slice(&std::fs::read(place.data_dir().join("anna/tokens.json")).unwrap()).unwrap();
+    secrets.extend([
+        tokens["access"].as_str().unwrap().to_owned(),
+        tokens["refresh"].as_str().unwrap().to_owned(),
+    ]);
+    for secret in secrets {
+        assert!(!bundle.contains(&secret), "{secret}");
+    }
+}
+
+#[test]
+fn the_demo_shows_everything_and_leaves_nothing_behind() {
+    let place = Place::new("broken = = toml");
+    let human = place.run(&["demo"]).ended(0);
+    for text in
+        ["Sign in by device code", "First sync", "Stand-up", "network is cut", "equal", "What you saw"]
+    {
+        assert!(human.stdout.contains(text), "{text}: {}", human.stdout);
+    }
+    let lines = place.run(&["demo", "--json"]).ended(0).json_lines();
+    assert_eq!(lines.last().unwrap()["event"], "done");
+    let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["config.toml"], "the demo must remove its directory");
+}
+
+#[test]
+fn the_program_is_where_the_tests_look_for_it() {
+    assert!(std::path::Path::new(PROGRAM).is_file());
+}
