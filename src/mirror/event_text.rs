@@ -9,13 +9,26 @@ use crate::mirror::{Doing, Mirror, MirrorError};
 const BATCH: usize = 1_000;
 
 const QUEUE: &str = "INSERT OR IGNORE INTO text_queue (event_id) VALUES (?1)";
-const WAITING: &str =
-    "SELECT q.event_id, e.is_present, e.subject, e.location, coalesce(b.body, e.body_preview),
-        e.organizer_name, e.organizer_address, e.attendees, e.categories
-    FROM text_queue q LEFT JOIN event e ON e.id = q.event_id LEFT JOIN event_body b ON b.event_id = q.event_id
-    ORDER BY q.event_id LIMIT ?1";
+const WAITING: &str = "SELECT event_id FROM text_queue ORDER BY event_id LIMIT ?1";
 const UNINDEX: &str = "DELETE FROM event_text WHERE rowid = ?1";
-const INDEX: &str = "INSERT INTO event_text (rowid, subject, location, body, people, categories) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+/// The texts of the row `e`, in the order of the columns of `event_text`: what the index holds of it.
+macro_rules! texts {
+    () => {
+        "e.subject, e.location, \
+         coalesce((SELECT b.body FROM event_body b WHERE b.event_id = e.id), e.body_preview), \
+         concat_ws(' ', e.organizer_name, e.organizer_address, \
+             (SELECT group_concat(concat_ws(' ', a.value ->> 'name', a.value ->> 'address'), ' ') \
+              FROM json_each(e.attendees) a)), \
+         (SELECT group_concat(k.value, ' ') FROM json_each(e.categories) k)"
+    };
+}
+pub(super) use texts;
+
+pub(super) const INDEX: &str = concat!(
+    "INSERT INTO event_text (rowid, subject, location, body, people, categories) SELECT e.id, ",
+    texts!(),
+    " FROM event e WHERE e.id = ?1 AND e.is_present = 1"
+);
 const DONE: &str = "DELETE FROM text_queue WHERE event_id = ?1";
 
 /// Queues rows for the index inside somebody's transaction.
@@ -33,85 +46,22 @@ impl<'c> Texts<'c> {
     }
 }
 
-/// The texts of one row.
-struct Waiting {
-    event_id: i64,
-    is_present: bool,
-    columns: [Option<String>; 7],
-}
-
-/// The text of a stored JSON list of people or categories: punctuation is no word to the tokenizer, but the
-/// member names of an attendee are, so only the values are kept.
-pub(crate) fn list_text(json: &str) -> String {
-    fn collect(value: &serde_json::Value, out: &mut String) {
-        match value {
-            serde_json::Value::String(text) => {
-                out.push_str(text);
-                out.push(' ');
-            }
-            serde_json::Value::Array(items) => items.iter().for_each(|item| collect(item, out)),
-            serde_json::Value::Object(members) => {
-                for name in ["name", "address"] {
-                    if let Some(member) = members.get(name) {
-                        collect(member, out);
-                    }
-                }
-            }
-            serde_json::Value::Null | serde_json::Value::Bool(_) | serde_json::Value::Number(_) => {}
-        }
-    }
-    let mut out = String::new();
-    if let Ok(value) = serde_json::from_str(json) {
-        collect(&value, &mut out);
-    }
-    out
-}
-
 impl Mirror {
     /// Indexes up to one batch of waiting rows. Answers whether more are waiting.
     pub fn index_text(&mut self) -> Result<bool, MirrorError> {
         let tx = self.conn.transaction().doing("indexing texts")?;
-        let waiting = {
-            let mut statement = tx.prepare_cached(WAITING).doing("reading the text queue")?;
-            let rows = statement.query_map([BATCH as i64], |row| {
-                Ok(Waiting {
-                    event_id: row.get(0)?,
-                    is_present: row.get::<_, Option<bool>>(1)?.unwrap_or(false),
-                    columns: [
-                        row.get(2)?,
-                        row.get(3)?,
-                        row.get(4)?,
-                        row.get(5)?,
-                        row.get(6)?,
-                        row.get(7)?,
-                        row.get(8)?,
-                    ],
-                })
-            });
-            rows.and_then(Iterator::collect::<Result<Vec<_>, _>>).doing("reading the text queue")?
-        };
+        let waiting: Vec<i64> = tx
+            .prepare_cached(WAITING)
+            .and_then(|mut s| s.query_map([BATCH as i64], |row| row.get(0)).and_then(Iterator::collect))
+            .doing("reading the text queue")?;
         {
             let mut unindex = tx.prepare_cached(UNINDEX).doing("indexing texts")?;
             let mut index = tx.prepare_cached(INDEX).doing("indexing texts")?;
             let mut done = tx.prepare_cached(DONE).doing("indexing texts")?;
-            for row in &waiting {
-                unindex.execute([row.event_id]).doing("indexing texts")?;
-                if row.is_present {
-                    let [subject, location, body, name, address, attendees, categories] = &row.columns;
-                    let mut people = String::new();
-                    for part in [name, address].into_iter().flatten() {
-                        people.push_str(part);
-                        people.push(' ');
-                    }
-                    if let Some(json) = attendees {
-                        people.push_str(&list_text(json));
-                    }
-                    let categories = categories.as_deref().map(list_text);
-                    index
-                        .execute((row.event_id, subject, location, body, people, categories))
-                        .doing("indexing texts")?;
+            for event_id in &waiting {
+                for statement in [&mut unindex, &mut index, &mut done] {
+                    statement.execute([event_id]).doing("indexing texts")?;
                 }
-                done.execute([row.event_id]).doing("indexing texts")?;
             }
         }
         tx.commit().doing("indexing texts")?;

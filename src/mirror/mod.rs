@@ -29,7 +29,7 @@ pub use error::MirrorError;
 pub use event::Committed;
 pub use hydration::{HydrationRow, Need};
 pub use open::{Mirror, Opening};
-pub use read_search::{INDEXED_TEXTS, Question};
+pub use read_search::Question;
 pub use reader::{AccountView, CalendarView, ChangeView, FailureView, Found, KEY_PREFIX_MIN, Reader};
 pub use removal::{Ended, RoundPlace, StagedRow, Suspects};
 pub use round::{Cursor, RoundEnd, RoundRow};

@@ -2,6 +2,7 @@
 
 use rusqlite::{Connection, Row, named_params};
 
+use crate::mirror::event_text::texts;
 use crate::mirror::read_rows::{ids_json, keys_json};
 use crate::mirror::{MirrorError, Reader};
 use crate::model::{EventView, Key, Window};
@@ -9,21 +10,6 @@ use crate::model::{EventView, Key, Window};
 /// Longer questions are cut: nobody types them.
 const WORDS_MAX: usize = 16;
 const WORD_CHARS_MAX: usize = 100;
-
-/// The texts of the row `e`, in the order of the columns of `event_text`: what the index holds of it.
-macro_rules! texts {
-    () => {
-        "e.subject, e.location, \
-         coalesce((SELECT b.body FROM event_body b WHERE b.event_id = e.id), e.body_preview), \
-         concat_ws(' ', e.organizer_name, e.organizer_address, \
-             (SELECT group_concat(concat_ws(' ', a.value ->> 'name', a.value ->> 'address'), ' ') \
-              FROM json_each(e.attendees) a)), \
-         (SELECT group_concat(k.value, ' ') FROM json_each(e.categories) k)"
-    };
-}
-
-/// The texts of one row, for whoever fills `event_text`.
-pub const INDEXED_TEXTS: &str = concat!("SELECT ", texts!(), " FROM event e WHERE e.id = :id");
 
 /// Rows that wait for the index.
 pub(super) const QUEUED: &str = concat!(

@@ -118,20 +118,8 @@ impl Mirror {
                 row.get(0)
             })
             .unwrap();
-        let texts: [Option<String>; 5] = self
-            .writer
-            .query_row(INDEXED_TEXTS, [id], |row| {
-                Ok([row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?])
-            })
-            .unwrap();
-        let [subject, location, body, people, categories] = texts;
-        self.writer
-            .execute(
-                "INSERT OR REPLACE INTO event_text (rowid, subject, location, body, people, categories) \
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
-                params![id, subject, location, body, people, categories],
-            )
-            .unwrap();
+        self.writer.execute("DELETE FROM event_text WHERE rowid = ?1", [id]).unwrap();
+        self.writer.execute(crate::mirror::event_text::INDEX, [id]).unwrap();
         self.writer.execute("DELETE FROM text_queue WHERE event_id = ?1", [id]).unwrap();
     }
 
@@ -554,7 +542,7 @@ fn no_query_reads_a_large_table_from_end_to_end() {
         "SELECT * FROM v1_events WHERE start_ms >= ?1 AND start_ms < ?2",
         "SELECT * FROM v1_changes WHERE seq > ?1 ORDER BY seq",
     ];
-    let queries = [OVERLAPPING, UPCOMING_TIMED, UPCOMING_ALL_DAY, BY_KEYS, BY_IDS, BODY, HITS, INDEXED_TEXTS];
+    let queries = [OVERLAPPING, UPCOMING_TIMED, UPCOMING_ALL_DAY, BY_KEYS, BY_IDS, BODY, HITS];
     let feeds = [CHANGES, QUEUED, CALENDARS, ACCOUNT];
     for sql in queries.iter().chain(&feeds).chain(&views) {
         for step in plan(&reader, sql) {
