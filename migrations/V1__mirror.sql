@@ -15,6 +15,8 @@ CREATE TABLE account (
     error_kind TEXT,
     error_at_ms INTEGER,
     edits_lost INTEGER NOT NULL DEFAULT 0,
+    /* The newest feed row when the feed was last folded. */
+    folded_seq INTEGER NOT NULL DEFAULT 0,
     /* 0 while an engine has the file open: the next one checks its pages first. */
     is_clean INTEGER NOT NULL DEFAULT 1 CHECK (is_clean IN (0, 1))
 ) STRICT;

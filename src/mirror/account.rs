@@ -37,6 +37,8 @@ const NOTE_THROTTLED: &str = "UPDATE account SET throttled_until_ms = ?1 WHERE o
 const BIND: &str = "UPDATE account SET object_id = ?1, user = ?2 WHERE one = 1 AND object_id IS NULL";
 const TAKE_GENERATION: &str =
     "UPDATE account SET next_gen = next_gen + 2 WHERE one = 1 RETURNING next_gen - 1";
+const FOLDED: &str = "SELECT folded_seq FROM account WHERE one = 1";
+const SET_FOLDED: &str = "UPDATE account SET folded_seq = ?1 WHERE one = 1";
 const SET_CLEAN: &str = "UPDATE account SET is_clean = ?1 WHERE one = 1";
 
 impl Mirror {
@@ -109,6 +111,18 @@ pub(crate) fn take_generation(conn: &Connection) -> Result<i64, MirrorError> {
     conn.prepare_cached(TAKE_GENERATION)
         .and_then(|mut s| s.query_row([], |row| row.get(0)))
         .doing("taking a generation")
+}
+
+/// The newest feed row when the feed was last folded.
+pub(crate) fn folded_seq(conn: &Connection) -> Result<i64, MirrorError> {
+    conn.prepare_cached(FOLDED)
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .doing("reading the account")
+}
+
+/// Notes that the feed was folded up to `seq`.
+pub(crate) fn set_folded_seq(conn: &Connection, seq: i64) -> Result<(), MirrorError> {
+    conn.prepare_cached(SET_FOLDED).and_then(|mut s| s.execute([seq])).map(|_| ()).doing("noting the feed")
 }
 
 /// Whether the last writer closed in order.

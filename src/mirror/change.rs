@@ -2,16 +2,16 @@
 
 use rusqlite::{CachedStatement, Connection};
 
-use crate::mirror::{Doing, Mirror, MirrorError};
+use crate::mirror::{Doing, Mirror, MirrorError, account};
 
-/// Feed rows kept beyond the newest of each event; older ones are folded into it.
-const KEPT_MAX: i64 = 100_000;
+/// Feed rows that may come before the feed is folded again: folding reads all of it.
+const UNFOLDED_MAX: i64 = 100_000;
 
 const APPEND: &str = "INSERT INTO change (event_key, what, at_ms) VALUES (?1, ?2, ?3)";
 const APPEND_OCCURRENCES: &str = "INSERT INTO change (event_key, what, at_ms)
     SELECT key, 'put', ?2 FROM event WHERE series_id = ?1 AND kind = 'occurrence' AND is_present = 1 ORDER BY start_ms, id";
-const FOLD: &str = "DELETE FROM change WHERE seq <= (SELECT max(seq) FROM change) - ?1
-    AND seq NOT IN (SELECT max(seq) FROM change GROUP BY event_key)";
+const NEWEST: &str = "SELECT coalesce(max(seq), 0) FROM change";
+const FOLD: &str = "DELETE FROM change WHERE seq NOT IN (SELECT max(seq) FROM change GROUP BY event_key)";
 
 /// What happened to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,9 +53,20 @@ impl<'c> Feed<'c> {
 }
 
 impl Mirror {
-    /// Folds old feed rows: of each event the newest stays, whatever its age, so that a reader who comes back
-    /// after any time misses no event.
+    /// Folds the feed when it has grown enough: of each event the newest row stays, whatever its age, so that a
+    /// reader who comes back after any time misses no event.
     pub fn fold_feed(&mut self) -> Result<(), MirrorError> {
-        self.run(FOLD, [KEPT_MAX], "folding the feed")
+        let newest: i64 = self
+            .conn
+            .prepare_cached(NEWEST)
+            .and_then(|mut s| s.query_row([], |row| row.get(0)))
+            .doing("folding the feed")?;
+        if newest - account::folded_seq(&self.conn)? <= UNFOLDED_MAX {
+            return Ok(());
+        }
+        let tx = self.conn.transaction().doing("folding the feed")?;
+        tx.prepare_cached(FOLD).and_then(|mut s| s.execute([])).doing("folding the feed")?;
+        account::set_folded_seq(&tx, newest)?;
+        tx.commit().doing("folding the feed")
     }
 }

@@ -238,11 +238,16 @@ fn the_text_index_follows_rows_in_and_out() {
 }
 
 #[test]
-fn folding_the_feed_keeps_the_newest_row_of_each_event() {
+fn folding_the_feed_keeps_the_newest_row_of_each_event_and_waits_until_it_is_worth_it() {
     let mut desk = Desk::new();
     for n in 0..5 {
         desk.commit(DELTA, vec![Change::Put(record("a", EventKind::Single, &format!("{n}")))]);
     }
+    desk.commit(DELTA, vec![single("b")]);
     desk.mirror.fold_feed().unwrap();
-    assert_eq!(desk.count("SELECT count(*) FROM change"), 5, "few rows are not folded");
+    assert_eq!(desk.count("SELECT count(*) FROM change"), 6, "a short feed is left alone");
+    desk.mirror.conn.execute("UPDATE account SET folded_seq = -200000", []).unwrap();
+    desk.mirror.fold_feed().unwrap();
+    assert_eq!(desk.count("SELECT count(*) FROM change"), 2);
+    assert_eq!(desk.count("SELECT max(seq) FROM change"), 6);
 }
