@@ -10,6 +10,7 @@ use crate::config::{
     StatusText, Weekday, span,
 };
 use crate::model::{Response, Sensitivity, ShowAs};
+use crate::zones::Zones;
 
 /// What one level (top, group, lock, account) says about presence; absent keys are inherited, a list that is
 /// written replaces the inherited one whole.
@@ -425,17 +426,14 @@ pub(super) fn read_presence(section: &Section<'_, '_>, references: &mut Vec<Refe
 fn read_time_zone(section: &Section<'_, '_>) -> Option<String> {
     let text = section.text("time_zone")?.value;
     // The bundled database: whether a configuration is right must not depend on the machine it is read on.
-    match jiff::tz::TimeZoneDatabase::bundled().get(&text) {
-        Ok(zone) => Some(zone.iana_name().unwrap_or(&text).to_owned()),
-        Err(_) => {
-            let hint = match text.parse::<windows_timezones::WindowsTimezone>() {
-                Ok(_) => "; this is a Windows name",
-                Err(_) => "",
-            };
-            section.note("time_zone", format!("must be an IANA time zone such as \"Europe/Berlin\"{hint}"));
-            None
-        }
+    let name = Zones::bundled().iana_name(&text);
+    if name.is_none() {
+        section.note(
+            "time_zone",
+            "must be a time zone such as \"Europe/Berlin\" or \"W. Europe Standard Time\"",
+        );
     }
+    name
 }
 
 fn read_working_hours(section: Section<'_, '_>) -> Option<WorkingHours> {

@@ -101,7 +101,8 @@ fn strangers_are_turned_away_before_anything_is_answered() {
     let host = house.announcement.address.to_string();
     let token = format!("Bearer {}", house.announcement.token.expose());
     let good = [("host", host.as_str()), ("authorization", token.as_str())];
-    let rows: Vec<(&str, Vec<(&str, &str)>, u16, &str)> = vec![
+    type Row<'r> = (&'r str, Vec<(&'r str, &'r str)>, u16, &'r str);
+    let rows: Vec<Row<'_>> = vec![
         ("no token", vec![good[0]], 401, "no_token"),
         ("a wrong token", vec![good[0], ("authorization", "Bearer 00")], 401, "no_token"),
         ("a foreign host", vec![("host", "evil.example"), good[1]], 421, "foreign_host"),

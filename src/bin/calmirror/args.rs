@@ -3,9 +3,11 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    accounts, agenda, busy, changes, completions, config, demo, doctor, emulate, free, login, logout, man,
-    search, serve, show, status, sync,
+    accounts, agenda, busy, changes, completions, config, doctor, free, login, logout, man, search, serve,
+    show, status, sync,
 };
+#[cfg(feature = "emulator")]
+use crate::command::{demo, emulate};
 
 /// Mirrors Microsoft 365 calendars into SQLite and answers from there, with or without a network.
 ///
@@ -45,7 +47,9 @@ pub struct Globals {
 
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    #[cfg(feature = "emulator")]
     Demo(demo::Demo),
+    #[cfg(feature = "emulator")]
     Emulate(emulate::Emulate),
     Login(login::Login),
     Logout(logout::Logout),

@@ -81,7 +81,8 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
-    /// Prints everything that `print` prints behind `margin`.
+    /// Prints everything that `print` prints behind `margin`, as the demo does.
+    #[cfg(feature = "emulator")]
     pub fn indented(
         &mut self,
         margin: &'static str,

@@ -192,7 +192,8 @@ pub fn days_of(event: &Event) -> Option<(NaiveDate, NaiveDate)> {
     Some((first, last.max(first)))
 }
 
-/// "24 Nov 09:00 – 09:30", for a line of the change feed.
+/// "24 Nov 09:00 – 09:30", for a line of the demo's change feed.
+#[cfg(feature = "emulator")]
 pub fn short_span(event: &Event) -> String {
     match days_of(event) {
         Some((first, _)) => format!("{} {}", first.format("%e %b"), time_text(event, first).trim_end()),

@@ -6,8 +6,10 @@ pub mod busy;
 pub mod changes;
 pub mod completions;
 pub mod config;
+#[cfg(feature = "emulator")]
 pub mod demo;
 pub mod doctor;
+#[cfg(feature = "emulator")]
 pub mod emulate;
 pub mod free;
 pub mod login;
@@ -30,7 +32,9 @@ use crate::setup::Failure;
 pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
     let globals = &arguments.globals;
     match arguments.command {
+        #[cfg(feature = "emulator")]
         Command::Demo(command) => command.run(globals, output),
+        #[cfg(feature = "emulator")]
         Command::Emulate(command) => command.run(output),
         Command::Login(command) => command.run(globals, output),
         Command::Logout(command) => command.run(globals, output),
