@@ -10,6 +10,7 @@
 mod cli;
 mod config;
 mod emulator;
+mod engine;
 mod hostile;
 mod local;
 mod look;
