@@ -14,6 +14,7 @@ use crate::model::Fault;
 use crate::ports::{Bearer, Vault};
 use crate::source::graph::{Graph, GraphSite};
 use crate::vault::FileVault;
+use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
 const MIRROR_FILE: &str = "mirror.db";
@@ -27,6 +28,8 @@ pub(super) struct Desk {
     vault: Arc<FileVault>,
     session: Arc<Session>,
     graph: Graph,
+    /// The zone of the timestamps in its reports.
+    zone: Zone,
 }
 
 impl Desk {
@@ -51,7 +54,8 @@ impl Desk {
         ));
         let bearer = session.clone() as Arc<dyn Bearer>;
         let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-        Ok(Desk { effective, folder, edges: edges.clone(), mirror, vault, session, graph })
+        let zone = zone_of(&effective);
+        Ok(Desk { effective, folder, edges: edges.clone(), mirror, vault, session, graph, zone })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
@@ -155,7 +159,7 @@ impl Desk {
             held_removals: self.mirror.count_held()?,
             failed: report.failed,
             duration_ms: u64::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(0),
-            as_of: oldest.map(|ms| self.rfc3339(ms)),
+            as_of: oldest.map(|ms| self.zone.rfc3339(ms)),
         };
         let weather = report.fault.map(|fault| self.weather(&fault));
         Ok(SyncReport { done, weather })
@@ -167,10 +171,6 @@ impl Desk {
             (fault, Some(until_ms)) if fault.kind() == "throttled" => Weather::Throttled { until_ms },
             (fault, _) => Weather::Unreachable(fault.kind()),
         }
-    }
-
-    fn rfc3339(&self, ms: i64) -> String {
-        crate::zones::Zone::utc().rfc3339(ms)
     }
 
     /// Signs in by device code and checks whose mailbox the tokens are for before they are kept.
@@ -319,6 +319,16 @@ fn sign_in_site(effective: &Effective) -> SignInSite {
         client_id: effective.client_id.clone(),
         scopes: effective.scopes.value.clone(),
     }
+}
+
+/// The account's own zone, else the system's, else UTC.
+fn zone_of(effective: &Effective) -> Zone {
+    let zones = Zones::newest(Some(Path::new(crate::system::ZONE_DIR)));
+    [effective.time_zone.value.clone(), crate::system::time_zone_name()]
+        .into_iter()
+        .flatten()
+        .find_map(|name| zones.resolve(&name))
+        .unwrap_or_else(Zone::utc)
 }
 
 fn in_ms(duration: std::time::Duration) -> i64 {

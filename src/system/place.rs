@@ -2,6 +2,10 @@ use std::path::PathBuf;
 
 use etcetera::BaseStrategy;
 
+/// Where the system keeps its time zone database; elsewhere than on Unix there is none, and the compiled-in one is
+/// used.
+pub const ZONE_DIR: &str = "/usr/share/zoneinfo";
+
 /// The folder name under the platform's directories.
 const FOLDER: &str = "calmirror";
 

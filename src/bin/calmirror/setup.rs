@@ -129,7 +129,7 @@ impl Setup {
 
 /// The mirrors, on this machine's clock and the newer of its two zone databases.
 pub fn new_mirrors(config: Config, data_dir: &Path) -> Mirrors {
-    let zones = Zones::newest(Some(Path::new("/usr/share/zoneinfo")));
+    let zones = Zones::newest(Some(Path::new(calmirror::system::ZONE_DIR)));
     Mirrors::new(config, data_dir.to_path_buf(), Arc::new(SystemClock), zones, system::time_zone_name())
 }
 
