@@ -10,9 +10,12 @@ use super::ident::{self, Target, mix, unit};
 use super::mailbox::{Entry, Event, Mailbox, RowKind};
 use super::quirks::Quirks;
 use super::wire::Refusal;
+use super::zone;
 
 /// Links of one line that still work: the last ones handed out.
 const LINKS_PER_LINE: usize = 6;
+/// Forgotten links whose window is still known.
+const FORGOTTEN_MAX: usize = 512;
 
 /// What a line of links reads.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,6 +51,8 @@ pub(crate) struct State {
 #[derive(Clone, Default)]
 pub(crate) struct Lines {
     generation: u64,
+    /// Windows of forgotten links, so that a lost one can be told where to begin again.
+    forgotten: VecDeque<(u64, i64, i64)>,
     lines: BTreeMap<u64, Line>,
     states: BTreeMap<u64, State>,
 }
@@ -111,16 +116,34 @@ impl Lines {
 
     fn forget(&mut self, line: u64) {
         for generation in self.lines.remove(&line).into_iter().flat_map(|l| l.recent) {
-            self.states.remove(&generation);
+            if let Some(state) = self.states.remove(&generation) {
+                self.forgotten.push_back((generation, state.from_ms, state.to_ms));
+            }
+        }
+        while self.forgotten.len() > FORGOTTEN_MAX {
+            self.forgotten.pop_front();
         }
     }
 
     /// Forgets every link.
     pub fn evict(&mut self) -> usize {
-        let count = self.lines.len();
-        self.lines.clear();
-        self.states.clear();
-        count
+        let lines: Vec<u64> = self.lines.keys().copied().collect();
+        for line in &lines {
+            self.forget(*line);
+        }
+        lines.len()
+    }
+
+    /// The window a link of ours had, whether it still works or not.
+    fn window(&self, text: &str, scramble: u64) -> Option<(i64, i64)> {
+        let generation = generation_of(text, scramble)?;
+        let alive = self.states.get(&generation).map(|s| (s.from_ms, s.to_ms));
+        alive.or_else(|| self.forgotten.iter().find(|f| f.0 == generation).map(|f| (f.1, f.2)))
+    }
+
+    /// Whether the text is one of ours.
+    pub fn knows(&self, text: &str, scramble: u64) -> bool {
+        generation_of(text, scramble).is_some()
     }
 
     /// The state behind a token, and whether the text is one of ours at all.
@@ -141,9 +164,9 @@ impl Lines {
     }
 
     /// How a lost token is answered.
-    pub fn lost(&self, text: &str, variants: bool, restart: &str) -> Refusal {
+    pub fn lost(&self, token: &str, variants: bool, path: &str, scramble: u64) -> Refusal {
         let newest = self.generation;
-        let generation = text.bytes().fold(7, |sum, b| mix(sum, u64::from(b)));
+        let generation = token.bytes().fold(7, |sum, b| mix(sum, u64::from(b)));
         let sync_state = || {
             Refusal::new(
                 410,
@@ -158,12 +181,17 @@ impl Lines {
             return sync_state();
         }
         match generation % 6 {
-            0 => Refusal::new(
-                410,
-                "resyncRequired",
-                "Resync required. Replace any local items with the server's version.",
-            )
-            .with("location", restart),
+            0 => {
+                let text = "Resync required. Replace any local items with the server's version.";
+                let refusal = Refusal::new(410, "resyncRequired", text);
+                match self.window(token, scramble) {
+                    Some((from_ms, to_ms)) => {
+                        let (from, to) = (zone::whole_seconds(from_ms), zone::whole_seconds(to_ms));
+                        refusal.with("location", format!("{path}?startDateTime={from}&endDateTime={to}"))
+                    }
+                    None => refusal,
+                }
+            }
             1 => Refusal::new(410, "SyncStateInvalid", "The sync state is invalid."),
             2 => Refusal::new(400, "InvalidDeltaToken", "The delta token is invalid."),
             3 => Refusal::new(

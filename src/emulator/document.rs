@@ -2,9 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::change::decode_event;
 use super::fault::Rule;
 use super::fields::{Person, Trust};
-use super::graph::decode_event;
 use super::quirks::Quirks;
 use super::world::World;
 use super::zone;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::change::decode_event;
 use super::fields::{Fields, Trust};
-use super::graph::decode_event;
 use super::ident::Form;
 use super::mailbox::{Mailbox, RowKind};
 use super::recurrence::{self, Range};
@@ -424,7 +424,7 @@ impl Chance<'_> {
         let start = fields.start_day();
         let recurrence = self.seeder().recurrence(start, false, &fields);
         let value = recurrence::encode(&recurrence);
-        let recurrence = super::graph::series_of(&mut fields, &value, true).ok()?;
+        let recurrence = super::change::series_of(&mut fields, &value, true).ok()?;
         let calendar = self.calendar()?;
         let serial = self.mailbox.add(calendar, fields, Some(recurrence), self.now_ms);
         self.mailbox.settle_in(serial, false, self.quirks, self.now_ms);

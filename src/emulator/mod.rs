@@ -50,6 +50,7 @@
 #![doc = include_str!("CONTROL.md")]
 
 mod authority;
+mod change;
 mod control;
 mod delta;
 mod document;

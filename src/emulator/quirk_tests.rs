@@ -307,6 +307,10 @@ fn a_lost_link_is_answered_in_several_ways() {
         let (_, link) = round(&mut world, VIEW);
         world.evict_links();
         let lost = get(&mut world, &link);
+        if let Some((_, place)) = lost.answer.headers.iter().find(|(n, _)| n == "location") {
+            let again = place.strip_prefix("http://graph.test").unwrap();
+            assert_eq!(get(&mut world, again).status, 200);
+        }
         seen.insert((lost.status, lost.code().to_owned()));
     }
     let wanted = [

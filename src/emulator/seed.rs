@@ -219,7 +219,7 @@ impl Seeder<'_> {
         if self.rng.u32(0..100) < 35 {
             fields.is_online = true;
             fields.provider = "teamsForBusiness";
-            fields.join_url = Some(super::graph::join_url(seed, 1));
+            fields.join_url = Some(super::change::join_url(seed, 1));
         }
         fields
     }

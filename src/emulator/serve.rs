@@ -226,14 +226,19 @@ impl Face {
             bearer: None,
             body: body.to_vec(),
         };
+        let (mut scheme, mut host) = ("http", String::new());
         for (name, value) in &parts.headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             match name.as_str() {
                 "authorization" => call.bearer = bearer(&value),
-                // Links lead back the way the client came.
-                "host" => call.origin = format!("http://{value}"),
+                "host" => host = value,
+                "x-forwarded-proto" if value == "https" => scheme = "https",
                 name => call.headers.push((name.to_owned(), value)),
             }
+        }
+        // Links lead back the way the client came, through a TLS proxy too.
+        if !host.is_empty() {
+            call.origin = format!("{scheme}://{host}");
         }
         Ok(call)
     }

@@ -545,18 +545,7 @@ impl World {
                     Refusal::new(401, "InvalidAuthenticationToken", text).with("www-authenticate", challenge),
                 )
             }
-            What::LoseToken => {
-                let token = call
-                    .parameter("$deltatoken")
-                    .or_else(|| call.parameter("$skiptoken"))
-                    .unwrap_or_default();
-                let restart = format!("{}{}", call.origin, call.path());
-                let variants = self.quirks.token_loss_variants;
-                match self.mailboxes.first() {
-                    Some(mailbox) => refuse(self, mailbox.lines.lost(&token, variants, &restart)),
-                    None => Answer::empty(410),
-                }
-            }
+            What::LoseToken => self.lose_token(call, kind, now_ms),
             What::Conflict => refuse(
                 self,
                 Refusal::new(
@@ -582,6 +571,21 @@ impl World {
                 let body = body.replace("{origin}", &call.origin).replace("{path}", call.path());
                 Answer { status, headers, body: body.into_bytes(), transport: Transport::Whole }
             }
+        }
+    }
+
+    /// A state link that no longer works; a request without one is served.
+    fn lose_token(&mut self, call: &Call, kind: RequestKind, now_ms: i64) -> Answer {
+        let token = call.parameter("$deltatoken").or_else(|| call.parameter("$skiptoken"));
+        let Some(token) = token else { return self.serve(call, kind, now_ms) };
+        let path = format!("{}{}", call.origin, call.path());
+        let (variants, scramble) = (self.quirks.token_loss_variants, self.scramble);
+        match self.mailboxes.iter().find(|m| m.lines.knows(&token, scramble)) {
+            Some(mailbox) => {
+                let refusal = mailbox.lines.lost(&token, variants, &path, scramble);
+                self.refusal(&refusal, call, now_ms)
+            }
+            None => self.serve(call, kind, now_ms),
         }
     }
 
