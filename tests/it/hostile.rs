@@ -2,7 +2,6 @@
 //! events of the page, within bounds, and its token reaches nobody else.
 //!
 //! One row a case. The server writes exact bytes; `{base}` in a body stands for its own address.
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a broken test may panic")]
 
 use std::collections::VecDeque;
 use std::io::Write;

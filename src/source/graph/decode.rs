@@ -24,15 +24,15 @@ pub(super) enum Listing {
 
 impl Listing {
     /// Which listing `link` belongs to, by the form in which Graph writes its addresses.
+    ///
+    /// An address of unknown form counts as delta: there a page without a link is a fault, while taking it for
+    /// the end would make a part of a round pass for the whole.
     pub fn of(link: &str) -> Listing {
+        const PLAIN: [&str; 3] = ["calendarview", "instances", "events"];
         let (path, query) = link.split_once('?').unwrap_or((link, ""));
         let last = path.rsplit('/').next().unwrap_or(path).to_ascii_lowercase();
-        let names_delta = matches!(last.trim_end_matches("()"), "delta" | "microsoft.graph.delta");
-        if names_delta || query.to_ascii_lowercase().contains("deltatoken=") {
-            Listing::Delta
-        } else {
-            Listing::Plain
-        }
+        let is_plain = PLAIN.contains(&last.as_str()) && !query.to_ascii_lowercase().contains("deltatoken=");
+        if is_plain { Listing::Plain } else { Listing::Delta }
     }
 }
 

@@ -188,7 +188,8 @@ fn a_plain_listing_ends_without_a_link_and_a_delta_round_does_not() {
         ("https://g/v1.0/me/calendarView/delta?startDateTime=x", Listing::Delta),
         ("https://g/v1.0/me/calendarView/delta()?$skiptoken=x", Listing::Delta),
         ("https://g/v1.0/me/calendarView/microsoft.graph.delta()?$deltaToken=x", Listing::Delta),
-        ("https://g/v1.0/opaque?$deltatoken=x", Listing::Delta),
+        ("https://g/v1.0/me/calendarView?$deltatoken=x", Listing::Delta),
+        ("https://g/v1.0/opaque?$skip=10", Listing::Delta),
     ];
     for (link, listing) in cases {
         assert_eq!(Listing::of(link), listing, "{link}");
