@@ -106,7 +106,7 @@ fn the_nearest_level_that_writes_a_key_decides_it() {
     assert_eq!(effective.presence.on_shutdown, Some(OnShutdown::Keep));
     assert_eq!(effective.presence.merge_gap, Some(parse_span("10m").unwrap()));
     assert_eq!(effective.presence.off_hours_profile.as_deref(), Some("OFFWORK"));
-    assert!(effective.scopes.value.contains(&"Calendars.ReadWrite.Shared".to_owned()));
+    assert_eq!(effective.scopes.value[3..], FULL_SCOPES);
     assert_eq!(effective.scopes.value[..3], ["openid", "profile", "offline_access"]);
     assert!(effective.is_synchronized());
     insta::assert_json_snapshot!(effective.shown());

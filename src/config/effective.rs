@@ -1,13 +1,15 @@
 //! What is in effect for one account, and which level said so.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Account, Config, GraphApp, Group, Method, OnShutdown, PresenceSettings, Scopes, Settings, SourceKind,
-    WINDOW_FUTURE_DEFAULT, WINDOW_PAST_DEFAULT, WorkingHours, span_text,
+    Account, Config, GraphApp, Group, Method, OnShutdown, PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings,
+    SourceKind, WINDOW_FUTURE_DEFAULT, WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose,
+    span_text,
 };
 
 /// The level that a value comes from.
@@ -112,6 +114,15 @@ impl Effective {
             && (self.source.value != SourceKind::Microsoft365 || self.allow_office365.value)
     }
 
+    /// What each permission is for, those of the sign-in itself apart.
+    pub fn scope_purposes(&self) -> BTreeMap<&str, &'static str> {
+        let own = self.scopes.value.iter().filter(|scope| !SIGN_IN_SCOPES.contains(&scope.as_str()));
+        own.map(|scope| {
+            (plain_scope(scope), scope_purpose(scope).unwrap_or("as your administrator configured"))
+        })
+        .collect()
+    }
+
     /// Every value in effect, for `config show`.
     pub fn shown(&self) -> Vec<Shown> {
         let show = |key: &str, value: Value, origin: Origin| Shown { key: key.to_owned(), value, origin };
@@ -131,6 +142,7 @@ impl Effective {
                 show("graph_app.graph_url", json!(self.graph_url.value), self.graph_url.origin),
                 show("graph_app.authority_url", json!(self.authority_url.value), self.authority_url.origin),
                 show("graph_app.scopes", json!(self.scopes.value), self.scopes.origin),
+                show("graph_app.scopes_for", json!(self.scope_purposes()), self.scopes.origin),
             ]);
         }
         lines.extend([

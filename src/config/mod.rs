@@ -14,6 +14,7 @@ mod effective;
 mod grammar;
 mod presence;
 mod reader;
+mod scopes;
 mod span;
 
 #[cfg(test)]
@@ -31,6 +32,10 @@ pub use effective::{Effective, Origin, Shown, Sourced};
 pub use presence::{
     Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
     When, WorkingHours,
+};
+pub use scopes::{
+    FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
+    scope_purpose,
 };
 pub use span::{SpanError, parse_span, span_text};
 
@@ -97,49 +102,6 @@ pub struct GraphApp {
     pub authority_url: Option<String>,
     /// What it asks consent for.
     pub scopes: Scopes,
-}
-
-/// What a sign-in asks consent for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Scopes {
-    /// What mirroring and editing one's own calendars needs.
-    Minimal,
-    /// Shared calendars, mailbox settings and presence too.
-    Full,
-    /// Exactly these, and what a sign-in itself needs.
-    Listed(Vec<String>),
-}
-
-/// Without these no sign-in lasts; asked for with every choice of scopes.
-pub const SIGN_IN_SCOPES: [&str; 3] = ["openid", "profile", "offline_access"];
-/// What `minimal` asks for.
-pub const MINIMAL_SCOPES: [&str; 2] = ["User.Read", "Calendars.ReadWrite"];
-/// What `full` asks for: the six permissions the protocol paper documents.
-pub const FULL_SCOPES: [&str; 6] = [
-    "User.Read",
-    "Calendars.ReadWrite",
-    "Calendars.ReadWrite.Shared",
-    "MailboxSettings.Read",
-    "Presence.Read",
-    "Presence.ReadWrite",
-];
-
-impl Scopes {
-    /// Every scope to ask for, those of the sign-in first.
-    pub fn list(&self) -> Vec<String> {
-        let own: Vec<&str> = match self {
-            Scopes::Minimal => MINIMAL_SCOPES.to_vec(),
-            Scopes::Full => FULL_SCOPES.to_vec(),
-            Scopes::Listed(listed) => listed.iter().map(String::as_str).collect(),
-        };
-        let mut all: Vec<String> = SIGN_IN_SCOPES.iter().map(|scope| (*scope).to_owned()).collect();
-        for scope in own {
-            if !all.iter().any(|known| known.eq_ignore_ascii_case(scope)) {
-                all.push(scope.to_owned());
-            }
-        }
-        all
-    }
 }
 
 /// A location or configuration group.

@@ -4,14 +4,18 @@ use std::sync::Arc;
 use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Effective, Method, SourceKind};
 use crate::engine::watch::Urgency;
-use crate::engine::{Accept, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather};
+use crate::engine::{
+    Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
+};
 use crate::flow::Progress;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
-use crate::flow::sign_in::{DeviceSignIn, Session, SignInError, SignInSite};
+use crate::flow::sign_in::{
+    BrowserHints, BrowserSignIn, DeviceSignIn, SIGN_IN_TIME_MAX, Session, SignInError, SignInSite,
+};
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
-use crate::model::Fault;
-use crate::ports::{Bearer, Vault};
+use crate::model::{Fault, Secret};
+use crate::ports::{Bearer, Tokens, Vault, VaultError};
 use crate::source::graph::{Graph, GraphSite};
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
@@ -180,15 +184,41 @@ impl Desk {
         prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
     ) -> Result<(), Error> {
         let site = sign_in_site(&self.effective);
-        let started = DeviceSignIn::start(&site, self.edges.http.clone(), self.edges.clock.clone())
-            .await
-            .map_err(sign_in_error)?;
+        let challenge = self.session.challenge().await.map_err(vault_error)?;
+        let challenge = challenge.as_ref().map(Secret::expose);
+        let (http, clock) = (self.edges.http.clone(), self.edges.clock.clone());
+        let started = DeviceSignIn::start(&site, http, clock, challenge).await.map_err(sign_in_error)?;
         prompt(&DevicePrompt {
             verification_url: started.verification_url().to_owned(),
             user_code: started.user_code().to_owned(),
             valid: started.valid(),
         });
         let tokens = started.finish().await.map_err(sign_in_error)?;
+        self.keep(tokens, other).await
+    }
+
+    /// Signs in with a browser and checks whose mailbox the tokens are for before they are kept.
+    pub(super) async fn sign_in_with_browser(
+        &mut self,
+        other: OtherMailbox,
+        prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
+    ) -> Result<(), Error> {
+        let site = sign_in_site(&self.effective);
+        let challenge = self.session.challenge().await.map_err(vault_error)?;
+        let hints = BrowserHints {
+            user: self.effective.user.as_deref(),
+            challenge: challenge.as_ref().map(Secret::expose),
+        };
+        let (http, clock) = (self.edges.http.clone(), self.edges.clock.clone());
+        let mut started = BrowserSignIn::start(&site, http, clock, hints).await.map_err(sign_in_error)?;
+        prompt(&BrowserPrompt { authorize_url: started.authorize_url().to_owned(), valid: SIGN_IN_TIME_MAX });
+        let tokens = started.finish().await.map_err(sign_in_error)?;
+        // `started` lives on: a second tab gets its page meanwhile.
+        self.keep(tokens, other).await
+    }
+
+    /// Keeps the tokens of the right mailbox.
+    async fn keep(&mut self, tokens: Tokens, other: OtherMailbox) -> Result<(), Error> {
         let bearer = crate::flow::sign_in::fixed_bearer(tokens.access.clone());
         let identity = self.graph.with_bearer(bearer).identity().await.map_err(fault_error)?;
         if let Some(user) = &self.effective.user {
@@ -216,10 +246,7 @@ impl Desk {
             (Some(_) | None, OtherMailbox::Refuse | OtherMailbox::Replace) => {}
         }
         self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
-        self.session
-            .replace(tokens)
-            .await
-            .map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))
+        self.session.replace(tokens).await.map_err(vault_error)
     }
 
     pub(super) fn sign_out(self, what: SignOut) -> Result<(), Error> {
@@ -349,9 +376,25 @@ fn fault_error(fault: Fault) -> Error {
 
 fn sign_in_error(error: SignInError) -> Error {
     let kind = match &error {
-        SignInError::Declined | SignInError::Expired => ErrorKind::SignIn,
+        SignInError::Declined { .. }
+        | SignInError::Expired
+        | SignInError::TimedOut
+        | SignInError::ConsentNeeded { .. }
+        | SignInError::StepNeeded
+        | SignInError::DeviceRefused
+        | SignInError::PasswordExpired
+        | SignInError::UserRefused => ErrorKind::SignIn,
+        SignInError::ApplicationUnknown { .. }
+        | SignInError::SecretDemanded { .. }
+        | SignInError::ScopeUnknown { .. }
+        | SignInError::Misconfigured { .. }
+        | SignInError::AddressWrong => ErrorKind::Usage,
+        SignInError::NoPort(_) => ErrorKind::Failed,
         SignInError::Fault(fault) => return fault_error(fault.clone()),
-        SignInError::Misconfigured { .. } => ErrorKind::Usage,
     };
     Error::because(kind, error.to_string(), error)
+}
+
+fn vault_error(error: VaultError) -> Error {
+    Error::because(ErrorKind::Failed, error.to_string(), error)
 }

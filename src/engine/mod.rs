@@ -97,6 +97,15 @@ pub struct DevicePrompt {
     pub valid: Duration,
 }
 
+/// What to show a user who signs in with a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrowserPrompt {
+    /// Where the browser goes.
+    pub authorize_url: String,
+    /// How long it is waited for.
+    pub valid: Duration,
+}
+
 /// What to do with the mirror when signing out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SignOut {
@@ -241,6 +250,23 @@ impl Engine {
         let Engine { desks, runtime, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
         runtime.block_on(desk.sign_in(other, prompt))
+    }
+
+    /// Signs an account in with a browser on this machine; `prompt` opens it. Returns when the browser came back.
+    ///
+    /// # Errors
+    /// `SignIn` when declined, given up or an administrator must consent first, `Refused` for another mailbox than
+    /// the mirror's, `Usage` when the registration is wrong, `Unreachable`.
+    pub fn sign_in_with_browser(
+        &mut self,
+        account: &str,
+        other: OtherMailbox,
+        prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
+    ) -> Result<(), Error> {
+        self.open_desk(account)?;
+        let Engine { desks, runtime, .. } = self;
+        let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
+        runtime.block_on(desk.sign_in_with_browser(other, prompt))
     }
 
     /// Forgets the tokens of an account, and its mirror when asked.

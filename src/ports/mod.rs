@@ -133,6 +133,19 @@ pub struct Tokens {
     pub refresh: Option<Secret>,
     /// Granted scopes as the server named them.
     pub scopes: Vec<String>,
+    /// Set when only the user can go on: these tokens are not tried again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Ended>,
+}
+
+/// Why a sign-in is over, kept beside its tokens until the next one.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Ended {
+    /// The OAuth error.
+    pub code: String,
+    /// The claims that the next sign-in must bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Secret>,
 }
 
 /// Why tokens could not be read or kept.

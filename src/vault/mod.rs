@@ -90,6 +90,7 @@ mod tests {
             expires_at_ms: 1_700_000_000_000,
             refresh: Some(Secret::new("refresh")),
             scopes: vec!["Calendars.ReadWrite".into()],
+            ended: None,
         }
     }
 

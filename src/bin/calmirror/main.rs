@@ -3,6 +3,7 @@
 //! A command is a file in `command`; the doc comment of its arguments is its help.
 
 mod args;
+mod browser;
 mod command;
 mod engine;
 mod output;

@@ -347,6 +347,8 @@ impl Mailbox {
         let token = self.bearer.token(None, None).await?;
         let refused = match self.send(ask, &token).await {
             Err(Fault::Refused { status: 401, claims, .. }) => claims,
+            // A policy of conditional access: the claims are wanted, not the permission.
+            Err(Fault::Refused { status: 403, claims: Some(claims), .. }) => Some(claims),
             done => return done,
         };
         let fresh = self.bearer.token(Some(&token), refused.as_deref()).await?;
@@ -354,7 +356,13 @@ impl Mailbox {
             return Err(Fault::SignInNeeded);
         }
         match self.send(ask, &fresh).await {
-            Err(Fault::Refused { status: 401, .. }) => Err(Fault::SignInNeeded),
+            Err(Fault::Refused { status: 401, claims, .. }) => {
+                if claims.is_some() {
+                    // Told, so that the next sign-in brings the claims; another token does not help.
+                    let _ = self.bearer.token(Some(&fresh), claims.as_deref()).await?;
+                }
+                Err(Fault::SignInNeeded)
+            }
             done => done,
         }
     }

@@ -1,4 +1,4 @@
-use calmirror::config::Effective;
+use calmirror::config::{Effective, granted_scopes, missing_scopes};
 use calmirror::ports::Vault;
 use calmirror::vault::FileVault;
 use clap::Args;
@@ -23,6 +23,9 @@ pub struct Row {
     pub scopes_granted: Vec<String>,
     pub scopes_missing: Vec<String>,
     pub expires_at: Option<String>,
+    /// Why the last sign-in is over, as the server's code, when it was ended.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended: Option<String>,
     /// Why the tokens cannot be read, when they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -47,11 +50,17 @@ impl Accounts {
             let (text, tone) = match (&row.problem, row.signed_in) {
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
                 (None, false) => {
-                    (format!("not signed in: run `calmirror login --account {}`", row.name), Tone::Warning)
+                    let why = match &row.ended {
+                        Some(code) => format!("the sign-in is over ({code})"),
+                        None => "not signed in".to_owned(),
+                    };
+                    (format!("{why}: run `calmirror login --account {}`", row.name), Tone::Warning)
                 }
                 (None, true) if row.scopes_missing.is_empty() => ("signed in".to_owned(), Tone::Good),
                 (None, true) => {
-                    (format!("signed in, without {}", row.scopes_missing.join(", ")), Tone::Warning)
+                    let missing = row.scopes_missing.join(", ");
+                    let ask = format!("`calmirror login --account {}` asks for it", row.name);
+                    (format!("signed in, without {missing}: {ask}"), Tone::Warning)
                 }
             };
             table.add_row([
@@ -71,7 +80,9 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
     let loaded = FileVault::new(&setup.data_dir, &account.name).load();
     let problem = loaded.as_ref().err().map(ToString::to_string);
     let tokens = loaded.ok().flatten();
-    let granted: Vec<String> = tokens.iter().flat_map(|tokens| tokens.scopes.iter().cloned()).collect();
+    let ended = tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()).map(|ended| ended.code.clone());
+    let tokens = tokens.filter(|tokens| tokens.ended.is_none());
+    let granted = tokens.as_ref().map(|tokens| granted_scopes(&tokens.scopes)).unwrap_or_default();
     let missing = match &tokens {
         None => Vec::new(),
         Some(_) => missing_scopes(&account.scopes.value, &granted),
@@ -86,31 +97,7 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
         }),
         scopes_granted: granted,
         scopes_missing: missing,
+        ended,
         problem,
-    }
-}
-
-/// The scopes asked for that were not granted. A server may qualify names by their resource and change capitals;
-/// it never lists those of the sign-in itself.
-fn missing_scopes(asked: &[String], granted: &[String]) -> Vec<String> {
-    let plain = |scope: &str| scope.rsplit('/').next().unwrap_or(scope).to_lowercase();
-    let of_sign_in = ["openid", "profile", "offline_access", "email"];
-    asked
-        .iter()
-        .filter(|scope| !of_sign_in.contains(&plain(scope).as_str()))
-        .filter(|scope| !granted.iter().any(|have| plain(have) == plain(scope)))
-        .cloned()
-        .collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_scope_is_granted_whatever_its_capitals_and_its_resource() {
-        let asked = ["openid", "User.Read", "Calendars.ReadWrite", "Presence.Read"].map(str::to_owned);
-        let granted = ["https://graph.microsoft.com/Calendars.ReadWrite", "user.read"].map(str::to_owned);
-        assert_eq!(missing_scopes(&asked, &granted), ["Presence.Read"]);
     }
 }

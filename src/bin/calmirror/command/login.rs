@@ -1,9 +1,10 @@
 use calmirror::api::ErrorKind;
-use calmirror::config::SourceKind;
-use calmirror::engine::{DevicePrompt, OtherMailbox};
+use calmirror::config::{Effective, SourceKind};
+use calmirror::engine::{BrowserPrompt, DevicePrompt, OtherMailbox};
 use clap::Args;
 
 use crate::args::Globals;
+use crate::browser;
 use crate::command::accounts;
 use crate::engine::{only, open};
 use crate::output::{Output, Tone};
@@ -12,13 +13,16 @@ use crate::text::{clean, rough_span};
 
 /// Sign an account in
 ///
-/// By device code: open the address shown on stderr in any browser and type the code there. Tokens are kept in a
-/// file of mode 0600 in the data directory.
+/// In your browser, which comes back to this program by itself; or by device code, in any browser on any machine.
+/// Addresses and codes are shown on stderr. `BROWSER` names another browser than the desktop's.
 #[derive(Debug, Args)]
 pub struct Login {
-    /// Sign in by device code (the only way in this version)
+    /// Sign in with another browser or machine: shows an address and a code
     #[arg(long)]
     device_code: bool,
+    /// Start no browser: shows the address to open in a browser on this machine
+    #[arg(long, conflicts_with = "device_code")]
+    no_browser: bool,
     /// Allow another mailbox than the mirror's, whose mirror is then deleted
     #[arg(long)]
     replace: bool,
@@ -32,13 +36,18 @@ impl Login {
             let source = account.source.value.code();
             return Err(Failure::usage(format!("an account of source {source} needs no sign-in")));
         }
-        if !self.device_code {
-            output.note("calmirror: signing in by device code; this version opens no browser");
+        if !globals.quiet {
+            note_permissions(output, &account);
         }
         let other = if self.replace { OtherMailbox::Replace } else { OtherMailbox::Refuse };
         let mut engine = open(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
-        let mut prompt = |prompt: &DevicePrompt| eprint_prompt(prompt);
-        engine.sign_in(&account.name, other, &mut prompt)?;
+        if self.device_code {
+            engine.sign_in(&account.name, other, &mut |prompt| eprint_code(prompt))?;
+        } else {
+            let starts = !self.no_browser;
+            engine
+                .sign_in_with_browser(&account.name, other, &mut |prompt| eprint_address(prompt, starts))?;
+        }
         drop(engine);
 
         let row = accounts::row(&setup, &account);
@@ -53,17 +62,44 @@ impl Login {
         output.line(format!("{done}: {}.", account.name))?;
         if !row.scopes_missing.is_empty() {
             let missing = row.scopes_missing.join(", ");
-            output.line(format!("Not granted: {}. Ask an administrator for consent.", clean(&missing)))?;
+            output.line(format!(
+                "Not granted: {}. `calmirror login` asks again; if the page asks for an administrator, mail them its address.",
+                clean(&missing)
+            ))?;
         }
         output.line("Next: calmirror sync")?;
         Ok(0)
     }
 }
 
+/// What the page is going to ask, and why.
+fn note_permissions(output: &mut Output, account: &Effective) {
+    output.note("The sign-in page asks for these permissions:");
+    for (scope, purpose) in account.scope_purposes() {
+        output.note(format!("  {} - {purpose}", clean(scope)));
+    }
+}
+
 /// The prompt is for a person at stderr, whatever stdout is for.
 #[expect(clippy::print_stderr, reason = "the prompt is shown while the engine waits, from inside its call")]
-fn eprint_prompt(prompt: &DevicePrompt) {
+fn eprint_code(prompt: &DevicePrompt) {
     let (url, code) = (clean(&prompt.verification_url), clean(&prompt.user_code));
     let valid = rough_span(i64::try_from(prompt.valid.as_secs()).unwrap_or(i64::MAX));
     eprintln!("To sign in, open {url} and enter the code {code} (valid for {valid}).");
+}
+
+/// The address is shown in any case: a browser that was started may show nothing.
+#[expect(clippy::print_stderr, reason = "the prompt is shown while the engine waits, from inside its call")]
+fn eprint_address(prompt: &BrowserPrompt, starts: bool) {
+    let url = clean(&prompt.authorize_url);
+    let valid = rough_span(i64::try_from(prompt.valid.as_secs()).unwrap_or(i64::MAX));
+    if starts && browser::open(&prompt.authorize_url) {
+        eprintln!(
+            "Your browser opens to sign you in. If it does not, open this address (valid for {valid}):"
+        );
+    } else {
+        eprintln!("To sign in, open this address in a browser on this machine (valid for {valid}),");
+        eprintln!("or use `calmirror login --device-code` with any other:");
+    }
+    eprintln!("{url}");
 }

@@ -1,0 +1,109 @@
+//! Signing in by browser or device code, and keeping a session alive. OAuth by the crate `oauth2`, over our own
+//! HTTP port.
+//!
+//! A session never ends because of the network: only a definite refusal of the refresh token does, and it deletes
+//! nothing. The rotated refresh token is on disk before the access token that came with it is given out. Every
+//! refusal is sorted by its OAuth `error` and `suberror`; texts and the numbers in them are for people.
+//!
+//! Identity tokens are not read: whose mailbox it is, Graph itself says. So there is no nonce to check either.
+
+mod browser;
+mod claims;
+mod device;
+mod landing;
+mod refusal;
+mod session;
+mod wire;
+
+#[cfg(test)]
+mod sign_in_tests;
+
+use std::time::Duration;
+
+use oauth2::basic::{BasicClient, BasicTokenResponse};
+use oauth2::{
+    AuthType, AuthUrl, ClientId, DeviceAuthorizationUrl, EndpointNotSet, EndpointSet, Scope, TokenResponse,
+    TokenUrl,
+};
+
+use crate::model::Secret;
+use crate::ports::Tokens;
+
+pub use browser::{BrowserHints, BrowserSignIn, SIGN_IN_TIME_MAX};
+pub use device::DeviceSignIn;
+pub use refusal::SignInError;
+pub use session::{Session, fixed_bearer};
+
+/// How long an access token is used when the server does not say how long it lives.
+const LIFETIME_DEFAULT: Duration = Duration::from_secs(3_600);
+
+/// Where and as what to sign in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignInSite {
+    /// The sign-in origin, without a path.
+    pub authority_url: String,
+    /// The tenant.
+    pub tenant: String,
+    /// The application.
+    pub client_id: String,
+    /// What to ask for.
+    pub scopes: Vec<String>,
+}
+
+type Client = BasicClient<EndpointSet, EndpointSet, EndpointNotSet, EndpointNotSet, EndpointSet>;
+
+impl SignInSite {
+    /// The address an administrator opens to consent for everybody.
+    pub fn admin_consent_url(&self) -> String {
+        let client_id: String = url::form_urlencoded::byte_serialize(self.client_id.as_bytes()).collect();
+        format!("{}/{}/adminconsent?client_id={client_id}", self.origin(), self.tenant)
+    }
+
+    fn client(&self) -> Result<Client, SignInError> {
+        let url = |name: &str| format!("{}/{}/oauth2/v2.0/{name}", self.origin(), self.tenant);
+        let wrong = |_| SignInError::AddressWrong;
+        Ok(BasicClient::new(ClientId::new(self.client_id.clone()))
+            .set_auth_type(AuthType::RequestBody)
+            .set_auth_uri(AuthUrl::new(url("authorize")).map_err(wrong)?)
+            .set_token_uri(TokenUrl::new(url("token")).map_err(wrong)?)
+            .set_device_authorization_url(DeviceAuthorizationUrl::new(url("devicecode")).map_err(wrong)?))
+    }
+
+    fn origin(&self) -> &str {
+        self.authority_url.trim_end_matches('/')
+    }
+
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        self.scopes.iter().cloned().map(Scope::new)
+    }
+
+    fn is_loopback(&self) -> bool {
+        url::Url::parse(&self.authority_url).is_ok_and(|url| match url.host() {
+            Some(url::Host::Domain(name)) => name == "localhost",
+            Some(url::Host::Ipv4(ip)) => ip.is_loopback(),
+            Some(url::Host::Ipv6(ip)) => ip.is_loopback(),
+            None => false,
+        })
+    }
+
+    /// What a token reply leaves behind. What it does not say is as before: the same refresh token, and the
+    /// scopes granted before or asked for (RFC 6749 §5.1).
+    fn tokens_of(&self, token: &BasicTokenResponse, former: Option<&Tokens>, now_ms: i64) -> Tokens {
+        let lifetime = token.expires_in().unwrap_or(LIFETIME_DEFAULT);
+        let lifetime_ms = i64::try_from(lifetime.as_millis()).unwrap_or(i64::MAX);
+        Tokens {
+            access: Secret::new(token.access_token().secret().clone()),
+            expires_at_ms: now_ms.saturating_add(lifetime_ms),
+            refresh: token
+                .refresh_token()
+                .map(|refresh| Secret::new(refresh.secret().clone()))
+                .or_else(|| former.and_then(|f| f.refresh.clone())),
+            scopes: match (token.scopes(), former) {
+                (Some(scopes), _) => scopes.iter().map(|scope| scope.to_string()).collect(),
+                (None, Some(former)) => former.scopes.clone(),
+                (None, None) => self.scopes.clone(),
+            },
+            ended: None,
+        }
+    }
+}

@@ -1,0 +1,238 @@
+//! Keeping a session alive: one renewal at a time, five minutes early, stored before it is used.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use oauth2::{RefreshToken, RequestTokenError};
+
+use super::SignInSite;
+use super::claims::claims;
+use super::refusal::Refusal;
+use super::wire::Wire;
+use crate::model::{Fault, Secret, Unreadable};
+use crate::ports::{Bearer, Clock, Ended, Http, Pending, Tokens, Vault, VaultError};
+
+/// Access tokens are renewed this long before they end; short-lived ones at half their life.
+const EARLY_MS: i64 = 5 * 60_000;
+/// A token that is still good is not renewed again so soon after a renewal that failed.
+const REST_MS: i64 = 30_000;
+
+/// The tokens of one account, renewed when needed, one renewal at a time.
+pub struct Session {
+    site: SignInSite,
+    http: Arc<dyn Http>,
+    clock: Arc<dyn Clock>,
+    vault: Arc<dyn Vault>,
+    /// Counts renewals that ended without tokens: who waited for one shares its outcome.
+    failures: AtomicU64,
+    state: tokio::sync::Mutex<State>,
+}
+
+impl std::fmt::Debug for Session {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Session(…)")
+    }
+}
+
+struct State {
+    is_loaded: bool,
+    tokens: Option<Tokens>,
+    early_ms: i64,
+    rests_until_ms: i64,
+    last_fault: Option<Fault>,
+}
+
+impl State {
+    fn new() -> State {
+        State {
+            is_loaded: false,
+            tokens: None,
+            early_ms: EARLY_MS,
+            rests_until_ms: i64::MIN,
+            last_fault: None,
+        }
+    }
+
+    fn keep(&mut self, tokens: Tokens, now_ms: i64) {
+        let lifetime_ms = tokens.expires_at_ms.saturating_sub(now_ms);
+        *self = State {
+            is_loaded: true,
+            tokens: Some(tokens),
+            early_ms: EARLY_MS.min(lifetime_ms / 2),
+            ..State::new()
+        };
+    }
+}
+
+/// Why there are no new tokens.
+enum NoTokens {
+    /// Only the user can go on.
+    Over(Refusal),
+    /// It may be better next time.
+    Fault(Fault),
+}
+
+impl Session {
+    /// The session of an account; reads its tokens when first asked.
+    pub fn new(
+        site: SignInSite,
+        http: Arc<dyn Http>,
+        clock: Arc<dyn Clock>,
+        vault: Arc<dyn Vault>,
+    ) -> Session {
+        let state = tokio::sync::Mutex::new(State::new());
+        Session { site, http, clock, vault, failures: AtomicU64::new(0), state }
+    }
+
+    /// Keeps the tokens of a new sign-in: on disk first.
+    ///
+    /// # Errors
+    /// When they cannot be stored.
+    pub async fn replace(&self, tokens: Tokens) -> Result<(), VaultError> {
+        let mut state = self.state.lock().await;
+        self.vault.store(&tokens)?;
+        state.keep(tokens, self.clock.now_ms());
+        Ok(())
+    }
+
+    /// The claims that the next sign-in must bring, if a server demanded some.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    pub async fn challenge(&self) -> Result<Option<Secret>, VaultError> {
+        let mut state = self.state.lock().await;
+        self.load(&mut state)?;
+        Ok(state.tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()?.claims.clone()))
+    }
+
+    fn load(&self, state: &mut State) -> Result<(), VaultError> {
+        if !state.is_loaded {
+            state.tokens = self.vault.load()?;
+            state.is_loaded = true;
+        }
+        Ok(())
+    }
+
+    async fn give(&self, refused: Option<&Secret>, claims: Option<&str>) -> Result<Secret, Fault> {
+        let failures = self.failures.load(Ordering::SeqCst);
+        let mut state = self.state.lock().await;
+        self.load(&mut state).map_err(|error| {
+            tracing::warn!(error = %error, "the tokens cannot be read");
+            Fault::SignInNeeded
+        })?;
+        let Some(tokens) = state.tokens.clone().filter(|tokens| tokens.ended.is_none()) else {
+            return Err(Fault::SignInNeeded);
+        };
+        let now_ms = self.clock.now_ms();
+        let is_refused = refused == Some(&tokens.access);
+        if is_refused && claims.is_some() {
+            // The server wants to see the user, not another token of the same sign-in.
+            let code = "insufficient_claims".to_owned();
+            self.end(&mut state, tokens, Ended { code, claims: claims.map(Secret::new) });
+            return Err(Fault::SignInNeeded);
+        }
+        let left_ms = tokens.expires_at_ms.saturating_sub(now_ms);
+        let is_usable = !is_refused && left_ms > 0;
+        if is_usable && (left_ms > state.early_ms || now_ms < state.rests_until_ms) {
+            return Ok(tokens.access);
+        }
+        if self.failures.load(Ordering::SeqCst) != failures
+            && let Some(fault) = &state.last_fault
+        {
+            // The renewal that this caller waited for has failed just now.
+            return if is_usable { Ok(tokens.access) } else { Err(fault.clone()) };
+        }
+        match self.renew(&tokens).await {
+            Ok(renewed) => {
+                if let Err(error) = self.vault.store(&renewed) {
+                    // Kept in memory all the same: a token that was rotated away would be lost otherwise.
+                    tracing::error!(error = %error, "the renewed tokens could not be stored");
+                }
+                let access = renewed.access.clone();
+                state.keep(renewed, self.clock.now_ms());
+                Ok(access)
+            }
+            Err(NoTokens::Over(refusal)) => {
+                tracing::info!(code = %refusal.error, "the sign-in server ends the session");
+                self.end(&mut state, tokens, Ended { code: refusal.error, claims: refusal.claims });
+                Err(Fault::SignInNeeded)
+            }
+            Err(NoTokens::Fault(fault)) => {
+                self.failures.fetch_add(1, Ordering::SeqCst);
+                state.rests_until_ms = self.clock.now_ms().saturating_add(REST_MS);
+                state.last_fault = Some(fault.clone());
+                // The old one is good for some minutes yet.
+                if is_usable { Ok(tokens.access) } else { Err(fault) }
+            }
+        }
+    }
+
+    /// Notes durably that only the user can go on: no later process tries these tokens again.
+    fn end(&self, state: &mut State, tokens: Tokens, ended: Ended) {
+        let tokens = Tokens { ended: Some(ended), ..tokens };
+        if let Err(error) = self.vault.store(&tokens) {
+            tracing::warn!(error = %error, "that sign-in is needed could not be stored");
+        }
+        state.tokens = Some(tokens);
+    }
+
+    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, NoTokens> {
+        let Some(refresh) = &tokens.refresh else {
+            return Err(NoTokens::Over(Refusal {
+                error: "no_refresh_token".to_owned(),
+                ..Refusal::default()
+            }));
+        };
+        let client = self.site.client().map_err(|_| NoTokens::Fault(Fault::Unreadable(Unreadable::Shape)))?;
+        let wire = Wire::new(self.http.clone());
+        let refresh = RefreshToken::new(refresh.expose().to_owned());
+        let request = client.exchange_refresh_token(&refresh).add_extra_param("claims", claims(None));
+        match request.request_async(&wire).await {
+            Ok(token) => Ok(self.site.tokens_of(&token, Some(tokens), self.clock.now_ms())),
+            Err(RequestTokenError::Request(fault)) => Err(NoTokens::Fault(fault)),
+            Err(RequestTokenError::ServerResponse(answer)) => {
+                let refusal = wire.refusal(answer.error().as_ref());
+                if refusal.ends_session() {
+                    return Err(NoTokens::Over(refusal));
+                }
+                if !refusal.is_weather() {
+                    tracing::warn!(code = %refusal.error, "the sign-in server refuses this application; an administrator must check its registration");
+                }
+                Err(NoTokens::Fault(refusal.fault()))
+            }
+            Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
+                Err(NoTokens::Fault(Fault::Unreadable(Unreadable::Shape)))
+            }
+        }
+    }
+}
+
+impl Bearer for Session {
+    fn token<'a>(
+        &'a self,
+        refused: Option<&'a Secret>,
+        claims: Option<&'a str>,
+    ) -> Pending<'a, Result<Secret, Fault>> {
+        Box::pin(self.give(refused, claims))
+    }
+}
+
+/// A bearer that has one token and no other.
+struct Fixed(Secret);
+
+impl Bearer for Fixed {
+    fn token<'a>(
+        &'a self,
+        refused: Option<&'a Secret>,
+        _: Option<&'a str>,
+    ) -> Pending<'a, Result<Secret, Fault>> {
+        Box::pin(async move {
+            if refused == Some(&self.0) { Err(Fault::SignInNeeded) } else { Ok(self.0.clone()) }
+        })
+    }
+}
+
+/// A bearer with one token: to ask whose it is before it is kept, and for tests.
+pub fn fixed_bearer(token: Secret) -> Arc<dyn Bearer> {
+    Arc::new(Fixed(token))
+}
