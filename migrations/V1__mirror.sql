@@ -36,6 +36,7 @@ CREATE TABLE calendar (
     is_present INTEGER NOT NULL DEFAULT 1 CHECK (is_present IN (0, 1)),
     /* How it is pulled: probed once and remembered. */
     mode TEXT NOT NULL DEFAULT 'delta' CHECK (mode IN ('delta', 'mailbox_delta', 'snapshot')),
+    mode_at_ms INTEGER,
     page_size INTEGER NOT NULL,
     /* The live generation: its window, and the cursor of the next round. */
     gen INTEGER,
@@ -79,7 +80,7 @@ CREATE TABLE event (
     remote_id TEXT NOT NULL,
     change_key TEXT,
     fingerprint BLOB NOT NULL,
-    series_id INTEGER REFERENCES event (id),
+    series_id INTEGER REFERENCES event (id) ON DELETE SET NULL,
     start_ms INTEGER NOT NULL,
     end_ms INTEGER NOT NULL,
     original_start_ms INTEGER,

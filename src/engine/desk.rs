@@ -98,7 +98,7 @@ impl Desk {
     ) -> Result<(PullReport, u64), MirrorError> {
         let pull_order = PullOrder {
             is_full: order.is_full,
-            lists_calendars: urgency == Urgency::Asked,
+            is_asked: urgency == Urgency::Asked,
             past_ms: in_ms(self.effective.window_past.value),
             future_ms: in_ms(self.effective.window_future.value),
         };

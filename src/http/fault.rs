@@ -23,7 +23,7 @@ pub(super) fn of(error: &reqwest::Error) -> HttpError {
     for cause in causes {
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
             is_of_http = true;
-            if hyper.is_parse() || hyper.is_parse_too_large() || hyper.is_parse_status() {
+            if hyper.is_parse() {
                 return HttpError::Broken(Broken::Protocol);
             }
             if hyper.is_incomplete_message() || hyper.is_closed() || hyper.is_canceled() {

@@ -247,6 +247,9 @@ pub struct Plan {
     pub dirty_series: Vec<Key>,
     /// The same, as rows of their masters.
     pub dirty_rows: Vec<i64>,
+    /// Series whose masters alone are to be fetched again: a plain listing never brings them, and an instance of
+    /// them has changed.
+    pub stale_series: Vec<Key>,
 }
 
 /// Plans a page: `stored` holds the mirror's row for each incoming id, in the same order.
@@ -254,6 +257,7 @@ pub fn plan(frame: Frame, incoming: Vec<Incoming>, stored: &[Option<Stored>]) ->
     let mut steps = Vec::with_capacity(incoming.len());
     let mut dirty = BTreeSet::new();
     let mut dirty_rows = BTreeSet::new();
+    let mut stale = BTreeSet::new();
     for (place, incoming) in incoming.into_iter().enumerate() {
         let stored = stored.get(place).and_then(Option::as_ref);
         match incoming {
@@ -273,7 +277,14 @@ pub fn plan(frame: Frame, incoming: Vec<Incoming>, stored: &[Option<Stored>]) ->
                     }
                 }
                 let has_removal = stored.is_some_and(|s| s.has_removal);
-                match (judge_put(&frame, &record, &fingerprint, stored), stored) {
+                let action = judge_put(&frame, &record, &fingerprint, stored);
+                if frame.pass == Pass::Snapshot
+                    && let (PutAction::Insert | PutAction::Rewrite | PutAction::Rekey, Some(series)) =
+                        (action, &record.series)
+                {
+                    stale.insert(Key::of_remote(series.as_str()));
+                }
+                match (action, stored) {
                     (PutAction::Insert, _) | (_, None) => {
                         steps.push(RowStep::Insert { key, record, fingerprint })
                     }
@@ -310,6 +321,7 @@ pub fn plan(frame: Frame, incoming: Vec<Incoming>, stored: &[Option<Stored>]) ->
         steps,
         dirty_series: dirty.into_iter().collect(),
         dirty_rows: dirty_rows.into_iter().collect(),
+        stale_series: stale.into_iter().collect(),
     }
 }
 

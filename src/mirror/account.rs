@@ -29,7 +29,12 @@ pub struct AccountRow {
 const SELECT: &str = "SELECT object_id, listed_at_ms, attempted_at_ms, reached_at_ms, throttled_until_ms,
     error_kind, error_at_ms FROM account WHERE one = 1";
 const NOTE_ATTEMPT: &str = "UPDATE account SET attempted_at_ms = ?1 WHERE one = 1";
-const NOTE_REACHED: &str = "UPDATE account SET reached_at_ms = ?1, error_kind = NULL, error_at_ms = NULL,
+/// The kind that says that a damaged mirror was set aside; it stays for a day, since it is no failure of the server.
+pub(crate) const REBUILT: &str = "mirror_rebuilt";
+
+const NOTE_REACHED: &str = "UPDATE account SET reached_at_ms = ?1,
+    error_kind = CASE WHEN error_kind = 'mirror_rebuilt' AND error_at_ms > ?1 - 86400000 THEN error_kind END,
+    error_at_ms = CASE WHEN error_kind = 'mirror_rebuilt' AND error_at_ms > ?1 - 86400000 THEN error_at_ms END,
     throttled_until_ms = CASE WHEN throttled_until_ms <= ?1 THEN NULL ELSE throttled_until_ms END WHERE one = 1";
 const NOTE_FAULT: &str = "UPDATE account SET error_kind = ?1, error_at_ms = ?2 WHERE one = 1";
 const NOTE_LISTED: &str = "UPDATE account SET listed_at_ms = ?1 WHERE one = 1";

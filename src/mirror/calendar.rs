@@ -12,7 +12,7 @@ pub const PAGE_SIZE: u32 = 200;
 
 const SELECT: &str =
     "SELECT id, key, remote_id, is_default, mode, page_size, gen, window_from_ms, window_to_ms,
-        delta_link, pulled_at_ms, full_at_ms, failures, error_at_ms
+        delta_link, pulled_at_ms, full_at_ms, failures, error_at_ms, mode_at_ms
     FROM calendar WHERE is_present = 1 ORDER BY is_default DESC, id";
 const PUT: &str = "INSERT INTO calendar (key, remote_id, name, color, owner_name, owner_address, is_default, can_edit, page_size)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
@@ -29,7 +29,7 @@ const END_ROUND: &str =
     full_at_ms = CASE WHEN ?7 THEN ?6 ELSE full_at_ms END, skipped = ?8, failures = 0, error_kind = NULL,
     error_at_ms = NULL WHERE id = ?1";
 const DROP_CURSOR: &str = "UPDATE calendar SET delta_link = NULL, cursor_at_ms = NULL WHERE id = ?1";
-const SET_MODE: &str = "UPDATE calendar SET mode = ?2 WHERE id = ?1";
+const SET_MODE: &str = "UPDATE calendar SET mode = ?2, mode_at_ms = ?3 WHERE id = ?1";
 const SET_PAGE_SIZE: &str = "UPDATE calendar SET page_size = ?2 WHERE id = ?1";
 const NOTE_FAULT: &str =
     "UPDATE calendar SET error_kind = ?2, error_at_ms = ?3, failures = failures + 1 WHERE id = ?1";
@@ -61,6 +61,8 @@ pub struct CalendarRow {
     pub failures: u32,
     /// When it last failed, until a success clears it.
     pub failed_at_ms: Option<i64>,
+    /// When its way of being pulled was last changed.
+    pub mode_at_ms: Option<i64>,
 }
 
 impl Mirror {
@@ -86,6 +88,7 @@ impl Mirror {
                     full_at_ms: row.get(11)?,
                     failures: row.get(12)?,
                     failed_at_ms: row.get(13)?,
+                    mode_at_ms: row.get(14)?,
                 })
             })
             .and_then(Iterator::collect)
@@ -131,6 +134,7 @@ impl Mirror {
         let mut removed = 0;
         {
             let mut feed = Feed::new(&tx, now_ms)?;
+            event::rehome_masters(&tx, calendar_id)?;
             let ids: Vec<i64> = tx
                 .prepare_cached(ROWS)
                 .and_then(|mut s| s.query_map([calendar_id], |row| row.get(0)).and_then(Iterator::collect))
@@ -151,8 +155,8 @@ impl Mirror {
     }
 
     /// Remembers how a calendar is pulled.
-    pub fn set_mode(&mut self, calendar_id: i64, mode: &str) -> Result<(), MirrorError> {
-        self.run(SET_MODE, (calendar_id, mode), "noting how a calendar is pulled")
+    pub fn set_mode(&mut self, calendar_id: i64, mode: &str, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(SET_MODE, (calendar_id, mode, now_ms), "noting how a calendar is pulled")
     }
 
     /// Remembers how many rows a page is asked to have.

@@ -10,8 +10,16 @@ const UNFOLDED_MAX: i64 = 100_000;
 const APPEND: &str = "INSERT INTO change (event_key, what, at_ms) VALUES (?1, ?2, ?3)";
 const APPEND_OCCURRENCES: &str = "INSERT INTO change (event_key, what, at_ms)
     SELECT key, 'put', ?2 FROM event WHERE series_id = ?1 AND kind = 'occurrence' AND is_present = 1 ORDER BY start_ms, id";
+const BEGIN: &str = "INSERT INTO sqlite_sequence (name, seq) VALUES ('change', ?1)";
 const NEWEST: &str = "SELECT coalesce(max(seq), 0) FROM change";
 const FOLD: &str = "DELETE FROM change WHERE seq NOT IN (SELECT max(seq) FROM change GROUP BY event_key)";
+
+/// Begins the feed of a new file at the present in milliseconds, which is above every number an earlier file of
+/// this account gave out: a number is never used again, not even after a rebuild.
+pub(crate) fn begin_feed(conn: &Connection, now_ms: i64) -> Result<(), MirrorError> {
+    conn.execute(BEGIN, [now_ms.max(0)]).doing("beginning the feed")?;
+    account::set_folded_seq(conn, now_ms.max(0))
+}
 
 /// What happened to an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

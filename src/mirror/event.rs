@@ -55,12 +55,18 @@ const REWRITE: &str = "UPDATE event SET calendar_id = ?1, kind = ?2, is_present 
     WHERE id = ?32";
 const REKEY: &str = "UPDATE event SET change_key = ?2, seen_gen = max(seen_gen, ?3) WHERE id = ?1";
 const TOUCH: &str = "UPDATE event SET seen_gen = max(seen_gen, ?2) WHERE id = ?1";
-const BY_KEY: &str = "SELECT id, kind = 'master' AND is_present = 1 FROM event WHERE key = ?1";
+const BY_KEY: &str = "SELECT id, calendar_id, kind = 'master' AND is_present = 1 FROM event WHERE key = ?1";
 const PLACEHOLD: &str = "INSERT INTO event (key, calendar_id, kind, is_present, seen_gen, remote_id, fingerprint, start_ms, end_ms)
     VALUES (?1, ?2, 'master', 0, ?3, ?4, zeroblob(16), 0, 0)";
 const KEY_OF: &str = "SELECT key, kind <> 'master' FROM event WHERE id = ?1";
+const REHOME: &str = "UPDATE event SET calendar_id =
+        (SELECT i.calendar_id FROM event i WHERE i.series_id = event.id AND i.calendar_id <> ?1 ORDER BY i.id LIMIT 1)
+    WHERE calendar_id = ?1 AND kind = 'master'
+      AND EXISTS (SELECT 1 FROM event i WHERE i.series_id = event.id AND i.calendar_id <> ?1)";
 const DELETE: &str = "DELETE FROM event WHERE id = ?1";
-const COUNT: &str = "SELECT count(*) FROM event WHERE calendar_id = ?1 AND kind <> 'master'";
+/// Walks an index, never the table.
+const COUNT: &str =
+    "SELECT count(*) FROM event WHERE calendar_id = ?1 AND is_present = 1 AND kind <> 'master'";
 
 impl Mirror {
     /// The stored row of each key, in the same order.
@@ -111,6 +117,11 @@ impl Mirror {
             for series_id in &plan.dirty_rows {
                 hand.mark_dirty(*series_id)?;
             }
+            for series in &plan.stale_series {
+                if let Some(series) = hand.find(series)? {
+                    hydration::queue(&tx, series.id, plan.frame.calendar_id, Need::Master, now_ms)?;
+                }
+            }
         }
         round::advance(&tx, plan.frame.calendar_id, cursor)?;
         tx.commit().doing("committing a page")?;
@@ -127,6 +138,11 @@ pub(crate) fn count(conn: &Connection, calendar_id: i64) -> Result<u64, MirrorEr
     conn.prepare_cached(COUNT)
         .and_then(|mut s| s.query_row([calendar_id], |row| row.get(0)))
         .doing("counting events")
+}
+
+/// Gives the masters of a calendar that goes to the calendar that has instances of them.
+pub(crate) fn rehome_masters(conn: &Connection, calendar_id: i64) -> Result<(), MirrorError> {
+    conn.prepare_cached(REHOME).and_then(|mut s| s.execute([calendar_id])).map(|_| ()).doing("moving series")
 }
 
 /// Deletes one row with its feed row. The rows that hang on it go with it.
@@ -162,6 +178,7 @@ struct Hand<'c> {
 #[derive(Clone, Copy)]
 struct Series {
     id: i64,
+    calendar_id: i64,
     is_fetched: bool,
 }
 
@@ -213,12 +230,24 @@ impl<'c> Hand<'c> {
                 committed.staged += 1;
             }
             RowStep::StageSeries { id } => {
-                removal::stage_instances(self.conn, *id, self.frame.generation, self.now_ms)?;
+                removal::stage_instances(
+                    self.conn,
+                    *id,
+                    self.frame.calendar_id,
+                    self.frame.generation,
+                    self.now_ms,
+                )?;
                 removal::stage(self.conn, *id, self.frame.calendar_id, self.frame.generation, self.now_ms)?;
                 committed.staged += 1;
             }
             RowStep::StageInstances { id } => {
-                removal::stage_instances(self.conn, *id, self.frame.generation, self.now_ms)?;
+                removal::stage_instances(
+                    self.conn,
+                    *id,
+                    self.frame.calendar_id,
+                    self.frame.generation,
+                    self.now_ms,
+                )?;
             }
         }
         Ok(())
@@ -296,7 +325,8 @@ impl<'c> Hand<'c> {
                 if self.frame.pass != Pass::Delta {
                     hydration::finish(self.conn, id, Need::Master)?;
                 }
-                self.series.insert(*key, Series { id, is_fetched: true });
+                self.series
+                    .insert(*key, Series { id, calendar_id: self.frame.calendar_id, is_fetched: true });
             }
             EventKind::Occurrence => self.feed.append(key.as_bytes(), What::Put)?,
             EventKind::Single | EventKind::Exception => {
@@ -316,9 +346,14 @@ impl<'c> Hand<'c> {
         }
         let series = match self.find(&key)? {
             Some(series) => series,
-            None => Series { id: self.placehold(&key, remote_id)?, is_fetched: false },
+            None => Series {
+                id: self.placehold(&key, remote_id)?,
+                calendar_id: self.frame.calendar_id,
+                is_fetched: false,
+            },
         };
-        if !series.is_fetched {
+        // A series whose instances come from another calendar than its master has moved: its master is looked up there.
+        if !series.is_fetched || series.calendar_id != self.frame.calendar_id {
             hydration::queue(self.conn, series.id, self.frame.calendar_id, Need::Master, self.now_ms)?;
         }
         self.series.insert(key, series);
@@ -329,8 +364,10 @@ impl<'c> Hand<'c> {
         self.conn
             .prepare_cached(BY_KEY)
             .and_then(|mut s| {
-                s.query_row([key.as_bytes()], |row| Ok(Series { id: row.get(0)?, is_fetched: row.get(1)? }))
-                    .optional()
+                s.query_row([key.as_bytes()], |row| {
+                    Ok(Series { id: row.get(0)?, calendar_id: row.get(1)?, is_fetched: row.get(2)? })
+                })
+                .optional()
             })
             .doing("looking up a series")
     }

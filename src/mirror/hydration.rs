@@ -3,17 +3,27 @@
 
 use rusqlite::Connection;
 
-use crate::mirror::{Doing, Mirror, MirrorError};
+use crate::mirror::{Doing, Mirror, MirrorError, RoundPlace};
 use crate::model::{Key, RemoteId};
 
 const QUEUE: &str = "INSERT INTO hydration (event_id, calendar_id, need, since_ms) VALUES (?1, ?2, ?3, ?4)
-    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id, attempts = 0, next_at_ms = 0,
+    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id,
+        attempts = CASE WHEN excluded.need = 'series' OR calendar_id <> excluded.calendar_id THEN 0 ELSE attempts END,
+        next_at_ms = CASE WHEN excluded.need = 'series' OR calendar_id <> excluded.calendar_id THEN 0 ELSE next_at_ms END,
         need = CASE WHEN excluded.need = 'series' THEN 'series' ELSE need END";
+/// Masters that a full round left out while it delivered instances of them: delta does not always bring them, and
+/// what changed about them silently shows nowhere else.
+const QUEUE_UNSEEN: &str = "INSERT INTO hydration (event_id, calendar_id, need, since_ms)
+    SELECT m.id, ?1, 'master', ?3 FROM event m
+    WHERE m.kind = 'master' AND m.seen_gen < ?2
+      AND EXISTS (SELECT 1 FROM event i WHERE i.series_id = m.id AND i.calendar_id = ?1 AND i.seen_gen >= ?2)
+    ON CONFLICT DO NOTHING";
 const FINISH: &str = "DELETE FROM hydration WHERE event_id = ?1 AND need = ?2";
 const POSTPONE: &str = "UPDATE hydration SET attempts = attempts + 1, next_at_ms = ?2 WHERE event_id = ?1";
+/// A wait of more than two days was never asked for: the clock was put back.
 const DUE: &str = "SELECT h.event_id, e.key, e.remote_id, h.need, h.attempts FROM hydration h
     JOIN event e ON e.id = h.event_id
-    WHERE h.calendar_id = ?1 AND h.next_at_ms <= ?2 ORDER BY h.since_ms, h.event_id LIMIT ?3";
+    WHERE h.calendar_id = ?1 AND (h.next_at_ms <= ?2 OR h.next_at_ms > ?2 + 172800000) ORDER BY h.since_ms, h.event_id LIMIT ?3";
 
 /// What a series needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,6 +100,11 @@ impl Mirror {
             })
             .and_then(Iterator::collect)
             .doing("listing series to fetch")
+    }
+
+    /// Queues the masters that a full round has not delivered although it delivered instances of them.
+    pub fn queue_unseen_masters(&mut self, place: &RoundPlace, now_ms: i64) -> Result<(), MirrorError> {
+        self.run(QUEUE_UNSEEN, (place.calendar_id, place.generation, now_ms), "queueing series")
     }
 
     /// Takes a series off the queue.

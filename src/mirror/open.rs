@@ -3,8 +3,9 @@ use std::path::{Path, PathBuf};
 
 use rusqlite::{Connection, OpenFlags};
 
+use crate::mirror::account::REBUILT;
 use crate::mirror::error::is_damage;
-use crate::mirror::{Doing, MirrorError, account, schema};
+use crate::mirror::{Doing, MirrorError, account, change, schema};
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -55,11 +56,16 @@ impl Mirror {
     pub fn open(path: &Path, now_ms: i64) -> Result<(Mirror, Opening), MirrorError> {
         let existed = path.exists();
         match Mirror::open_as_is(path) {
-            Ok(mirror) => Ok((mirror, if existed { Opening::Continued } else { Opening::Created })),
+            Ok(mirror) if existed => Ok((mirror, Opening::Continued)),
+            Ok(mirror) => {
+                change::begin_feed(&mirror.conn, now_ms)?;
+                Ok((mirror, Opening::Created))
+            }
             Err(error) if existed && error.is_damage() => {
                 let set_aside = set_aside(path, now_ms)?;
                 let mut mirror = Mirror::open_as_is(path)?;
-                mirror.note_fault("mirror_rebuilt", now_ms)?;
+                change::begin_feed(&mirror.conn, now_ms)?;
+                mirror.note_fault(REBUILT, now_ms)?;
                 Ok((mirror, Opening::Rebuilt { set_aside }))
             }
             Err(error) => Err(error),
@@ -81,7 +87,8 @@ impl Mirror {
             });
         }
         conn.execute_batch(&format!(
-            "PRAGMA synchronous = NORMAL;
+            "PRAGMA foreign_keys = ON;
+             PRAGMA synchronous = NORMAL;
              PRAGMA wal_autocheckpoint = {WAL_PAGES};
              PRAGMA cache_size = -{CACHE_KIB};
              PRAGMA temp_store = MEMORY;
@@ -151,12 +158,16 @@ fn make_private_file(path: &Path) -> Result<(), MirrorError> {
     if let Some(dir) = path.parent() {
         make_private_dir(dir).map_err(failed)?;
     }
+    // An existing file is not opened here: closing it would drop the locks that a reader of this process holds.
     let mut options = fs::OpenOptions::new();
-    options.write(true).create(true).truncate(false);
+    options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options.open(path).map_err(failed)?;
-    Ok(())
+    match options.open(path) {
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(failed(error)),
+    }
 }
 
 fn make_private_dir(dir: &Path) -> std::io::Result<()> {

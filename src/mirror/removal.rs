@@ -7,36 +7,47 @@ use crate::mirror::change::{Feed, What};
 use crate::mirror::{Doing, Mirror, MirrorError, event, round};
 use crate::model::{RemoteId, Window};
 
-const STAGE: &str =
-    "INSERT OR IGNORE INTO removal (event_id, calendar_id, gen, at_ms) VALUES (?1, ?2, ?3, ?4)";
-/// Instances that this or a newer generation has not delivered since are not spared: a series is replaced whole.
-const STAGE_INSTANCES: &str = "INSERT OR IGNORE INTO removal (event_id, calendar_id, gen, at_ms)
-    SELECT id, calendar_id, ?2, ?3 FROM event WHERE series_id = ?1";
-const STAGE_MISSING_INSTANCES: &str = "INSERT OR IGNORE INTO removal (event_id, calendar_id, gen, at_ms)
+/// A row that an interrupted round of an older generation staged is staged by this one now; a held one stays held.
+const STAGE: &str = "INSERT INTO removal (event_id, calendar_id, gen, at_ms) VALUES (?1, ?2, ?3, ?4)
+    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id, gen = excluded.gen WHERE is_held = 0";
+/// Instances that have moved to another calendar are that calendar's.
+const STAGE_INSTANCES: &str = "INSERT INTO removal (event_id, calendar_id, gen, at_ms)
+    SELECT id, calendar_id, ?2, ?3 FROM event WHERE series_id = ?1 AND calendar_id = ?4
+    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id, gen = excluded.gen WHERE is_held = 0";
+const STAGE_MISSING_INSTANCES: &str = "INSERT INTO removal (event_id, calendar_id, gen, at_ms)
     SELECT id, calendar_id, ?2, ?3 FROM event
     WHERE series_id = ?1 AND calendar_id = ?4 AND start_ms < ?6 AND end_ms > ?5
-      AND id NOT IN (SELECT value FROM json_each(?7))";
+      AND id NOT IN (SELECT value FROM json_each(?7))
+    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id, gen = excluded.gen WHERE is_held = 0";
 /// Reads every row of the mirror: a full round has just done so too.
-const STAGE_UNSEEN: &str = "INSERT OR IGNORE INTO removal (event_id, calendar_id, gen, at_ms)
+const STAGE_UNSEEN: &str = "INSERT INTO removal (event_id, calendar_id, gen, at_ms)
     SELECT id, calendar_id, ?2, ?3 FROM event
     WHERE calendar_id = ?1 AND seen_gen < ?2 AND kind <> 'master'
-      AND start_ms < ?5 AND (end_ms > ?4 OR (start_ms = end_ms AND start_ms >= ?4))";
+      AND start_ms < ?5 AND (end_ms > ?4 OR (start_ms = end_ms AND start_ms >= ?4))
+    ON CONFLICT (event_id) DO UPDATE SET calendar_id = excluded.calendar_id, gen = excluded.gen WHERE is_held = 0";
 const OUTSIDE: &str = "SELECT id FROM event
     WHERE calendar_id = ?1 AND seen_gen < ?2 AND kind <> 'master'
       AND NOT (start_ms < ?4 AND (end_ms > ?3 OR (start_ms = end_ms AND start_ms >= ?3)))
     ORDER BY id";
+/// Series of which nothing is left in the window, and which the round did not deliver.
+const GHOSTS: &str =
+    "SELECT m.id FROM event m WHERE m.calendar_id = ?1 AND m.seen_gen < ?2 AND m.kind = 'master'
+    AND NOT EXISTS (SELECT 1 FROM event i WHERE i.series_id = m.id) ORDER BY m.id";
 const END: &str = "DELETE FROM removal WHERE event_id = ?1 RETURNING is_held";
 const COUNT: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind <> 'master'";
+    WHERE r.calendar_id = ?1 AND r.gen = ?2 AND r.is_held = 0 AND e.kind <> 'master'";
 const NEAREST: &str = "SELECT e.id, e.remote_id FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND (e.kind = 'single' OR (?4 AND e.kind <> 'master'))
+    WHERE r.calendar_id = ?1 AND r.gen = ?5 AND r.is_held = 0
+      AND (e.kind = 'single' OR (?4 AND e.kind <> 'master'))
     ORDER BY abs(e.start_ms - ?2), e.id LIMIT ?3";
 /// Instances before their masters: a master may only go when nothing refers to it.
 const LIST: &str = "SELECT r.event_id FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = ?2 ORDER BY e.kind = 'master', r.event_id";
-const HOLD: &str = "UPDATE removal SET is_held = 1 WHERE calendar_id = ?1 AND is_held = 0";
+    WHERE r.calendar_id = ?1 AND r.is_held = ?2 AND (?2 OR r.gen = ?3) ORDER BY e.kind = 'master', r.event_id";
+const HOLD: &str = "UPDATE removal SET is_held = 1 WHERE calendar_id = ?1 AND gen = ?2 AND is_held = 0";
+/// What interrupted rounds of older generations staged was compared anew by a full round.
+const FORGET_STALE: &str = "DELETE FROM removal WHERE calendar_id = ?1 AND gen < ?2 AND is_held = 0";
 const HELD_KEYS: &str = "SELECT e.key FROM removal r JOIN event e ON e.id = r.event_id
-    WHERE r.calendar_id = ?1 AND r.is_held = 0 AND e.kind <> 'master' ORDER BY r.event_id";
+    WHERE r.calendar_id = ?1 AND r.gen = ?2 AND r.is_held = 0 AND e.kind <> 'master' ORDER BY r.event_id";
 const COUNT_HELD: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
     WHERE r.is_held = 1 AND e.kind <> 'master'";
 const HAS_INSTANCES: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE series_id = ?1)";
@@ -84,11 +95,12 @@ pub(crate) fn stage(
 pub(crate) fn stage_instances(
     conn: &Connection,
     series_id: i64,
+    calendar_id: i64,
     generation: i64,
     now_ms: i64,
 ) -> Result<(), MirrorError> {
     conn.prepare_cached(STAGE_INSTANCES)
-        .and_then(|mut s| s.execute((series_id, generation, now_ms)))
+        .and_then(|mut s| s.execute((series_id, generation, now_ms, calendar_id)))
         .map(|_| ())
         .doing("staging the instances of a series")
 }
@@ -133,25 +145,25 @@ impl Mirror {
             .doing("staging unseen rows")
     }
 
-    /// Staged removals of a calendar, masters left out.
-    pub fn count_staged(&self, calendar_id: i64) -> Result<u64, MirrorError> {
+    /// Removals that a round has staged, masters left out.
+    pub fn count_staged(&self, place: &RoundPlace) -> Result<u64, MirrorError> {
         self.conn
             .prepare_cached(COUNT)
-            .and_then(|mut s| s.query_row([calendar_id], |row| row.get(0)))
+            .and_then(|mut s| s.query_row([place.calendar_id, place.generation], |row| row.get(0)))
             .doing("counting removals")
     }
 
     /// The `limit` staged removals nearest to `now_ms`: of singles, and of instances when `which` says so.
     pub fn nearest_staged(
         &self,
-        calendar_id: i64,
+        place: &RoundPlace,
         now_ms: i64,
         limit: u32,
         which: Suspects,
     ) -> Result<Vec<StagedRow>, MirrorError> {
         let mut statement = self.conn.prepare_cached(NEAREST).doing("listing removals")?;
         statement
-            .query_map((calendar_id, now_ms, limit, which == Suspects::All), |row| {
+            .query_map((place.calendar_id, now_ms, limit, which == Suspects::All, place.generation), |row| {
                 Ok(StagedRow { event_id: row.get(0)?, remote_id: RemoteId::new(row.get::<_, String>(1)?) })
             })
             .and_then(Iterator::collect)
@@ -171,15 +183,21 @@ impl Mirror {
             let mut feed = Feed::new(&tx, now_ms)?;
             match verdict {
                 RemovalVerdict::Apply => {
-                    ended.removed = carry_out(&tx, &mut feed, end.place.calendar_id, false, end.unproven)?;
+                    ended.removed = carry_out(
+                        &tx,
+                        &mut feed,
+                        end.place.calendar_id,
+                        Which::Staged(end.place.generation),
+                        end.unproven,
+                    )?;
                 }
                 RemovalVerdict::Hold => {
-                    for key in keys(&tx, end.place.calendar_id)? {
+                    for key in keys(&tx, &end.place)? {
                         feed.append(&key, What::Put)?;
                         ended.held += 1;
                     }
                     tx.prepare_cached(HOLD)
-                        .and_then(|mut s| s.execute([end.place.calendar_id]))
+                        .and_then(|mut s| s.execute([end.place.calendar_id, end.place.generation]))
                         .doing("holding removals")?;
                 }
             }
@@ -196,6 +214,18 @@ impl Mirror {
                 for id in outside {
                     event::delete(&tx, &mut feed, id)?;
                 }
+                tx.prepare_cached(FORGET_STALE)
+                    .and_then(|mut s| s.execute((calendar_id, generation)))
+                    .doing("ending a round")?;
+                let ghosts: Vec<i64> = tx
+                    .prepare_cached(GHOSTS)
+                    .and_then(|mut s| {
+                        s.query_map((calendar_id, generation), |row| row.get(0)).and_then(Iterator::collect)
+                    })
+                    .doing("listing empty series")?;
+                for id in ghosts {
+                    event::delete(&tx, &mut feed, id)?;
+                }
             }
         }
         round::end(&tx, end, now_ms)?;
@@ -208,7 +238,7 @@ impl Mirror {
         let tx = self.conn.transaction().doing("accepting removals")?;
         let removed = {
             let mut feed = Feed::new(&tx, now_ms)?;
-            carry_out(&tx, &mut feed, calendar_id, true, &[])?
+            carry_out(&tx, &mut feed, calendar_id, Which::Held, &[])?
         };
         tx.commit().doing("accepting removals")?;
         Ok(removed)
@@ -223,6 +253,15 @@ impl Mirror {
     }
 }
 
+/// Which removals to carry out.
+#[derive(Debug, Clone, Copy)]
+enum Which {
+    /// Those the brake holds.
+    Held,
+    /// Those this generation's round has staged.
+    Staged(i64),
+}
+
 /// Where a round happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RoundPlace {
@@ -234,9 +273,11 @@ pub struct RoundPlace {
     pub window: Window,
 }
 
-fn keys(conn: &Connection, calendar_id: i64) -> Result<Vec<[u8; 16]>, MirrorError> {
+fn keys(conn: &Connection, place: &RoundPlace) -> Result<Vec<[u8; 16]>, MirrorError> {
     conn.prepare_cached(HELD_KEYS)
-        .and_then(|mut s| s.query_map([calendar_id], |row| row.get(0)).and_then(Iterator::collect))
+        .and_then(|mut s| {
+            s.query_map([place.calendar_id, place.generation], |row| row.get(0)).and_then(Iterator::collect)
+        })
         .doing("listing removals")
 }
 
@@ -245,12 +286,18 @@ fn carry_out(
     conn: &Connection,
     feed: &mut Feed<'_>,
     calendar_id: i64,
-    is_held: bool,
+    which: Which,
     unproven: &[i64],
 ) -> Result<u64, MirrorError> {
+    let (is_held, generation) = match which {
+        Which::Held => (true, 0),
+        Which::Staged(generation) => (false, generation),
+    };
     let ids: Vec<i64> = conn
         .prepare_cached(LIST)
-        .and_then(|mut s| s.query_map((calendar_id, is_held), |row| row.get(0)).and_then(Iterator::collect))
+        .and_then(|mut s| {
+            s.query_map((calendar_id, is_held, generation), |row| row.get(0)).and_then(Iterator::collect)
+        })
         .doing("listing removals")?;
     let mut removed = 0;
     for id in ids.into_iter().filter(|id| !unproven.contains(id)) {

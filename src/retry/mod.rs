@@ -127,7 +127,7 @@ fn judge_status(
         // A shared calendar may answer page one and deny every later link; elsewhere delta may be unknown altogether.
         403 if matches!(step, Step::NextPage | Step::DeltaLink) => Verdict::Snapshot,
         400 | 404 | 405 | 501 if step == Step::FirstPage && !is_gone(code) => Verdict::Snapshot,
-        408 | 429 | 503 if retry_after.is_some() => match retry_after {
+        408 | 429 | 500..=599 if retry_after.is_some() => match retry_after {
             Some(after) if attempt < ATTEMPTS_MAX => Verdict::Again { after: after.max(FIRST_WAIT) },
             Some(_) | None => Verdict::Stop,
         },

@@ -246,12 +246,8 @@ impl Desk {
             self.entropy.clone() as Arc<dyn Entropy>,
         );
         let ports = PullPorts { clock: self.clock.clone(), entropy: self.entropy.clone() };
-        let order = PullOrder {
-            is_full,
-            lists_calendars: self.rng.bool(),
-            past_ms: 30 * DAY_MS,
-            future_ms: 365 * DAY_MS,
-        };
+        let order =
+            PullOrder { is_full, is_asked: self.rng.bool(), past_ms: 30 * DAY_MS, future_ms: 365 * DAY_MS };
         let mut progress = |_| {};
         let ended = tokio::select! {
             biased;

@@ -17,7 +17,7 @@ const NOW_MS: i64 = 1_772_438_400_000;
 const HOUR_MS: i64 = 3_600_000;
 
 const ORDER: PullOrder =
-    PullOrder { is_full: false, lists_calendars: true, past_ms: 30 * DAY_MS, future_ms: 60 * DAY_MS };
+    PullOrder { is_full: false, is_asked: true, past_ms: 30 * DAY_MS, future_ms: 60 * DAY_MS };
 
 /// A server with one mailbox and an engine's desk beside it.
 struct Desk {
@@ -155,7 +155,7 @@ fn a_round_without_changes_is_one_request_a_calendar() {
     desk.create("Plan", NOW_MS);
     assert_eq!(desk.pull().fault, None);
     let before = desk.sent();
-    let report = desk.pull_with(PullOrder { lists_calendars: false, ..ORDER });
+    let report = desk.pull_with(PullOrder { is_asked: false, ..ORDER });
     assert_eq!((report.calendars, report.pages, report.committed.inserted), (2, 2, 0));
     assert_eq!(desk.sent() - before, 2);
 }

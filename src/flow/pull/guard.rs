@@ -7,6 +7,8 @@ use crate::model::{Fault, Key, Link, LinkProblem};
 const BARREN_PAGES_MAX: u32 = 200;
 /// Pages of a round, whatever they hold.
 const PAGES_MAX: u32 = 20_000;
+/// Ids of a round: far more than any mailbox has in a window.
+const ROWS_MAX: usize = 500_000;
 /// How often the same non-empty page may come before the round counts as endless.
 const SAME_PAGE_MAX: u32 = 3;
 
@@ -48,7 +50,11 @@ impl Guard {
         let is_repeat = !incoming.is_empty() && !self.pages.insert(Key::from_bytes(page));
         self.barren = if has_news { 0 } else { self.barren + 1 };
         self.same = if is_repeat { self.same + 1 } else { self.same };
-        if self.barren > BARREN_PAGES_MAX || self.same >= SAME_PAGE_MAX || self.count > PAGES_MAX {
+        if self.barren > BARREN_PAGES_MAX
+            || self.same >= SAME_PAGE_MAX
+            || self.count > PAGES_MAX
+            || self.seen.len() > ROWS_MAX
+        {
             return Err(Fault::EndlessPages);
         }
         Ok(())

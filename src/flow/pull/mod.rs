@@ -43,6 +43,14 @@ const PREVIEW_PAGES_MAX: u32 = 10;
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Removals that are looked up before they are carried out, those nearest to now first.
 const VERIFIED_MAX: u32 = 40;
+/// A calendar that is pulled another way than by delta is tried by delta again after this time.
+const PROBE_AGE_MAX_MS: i64 = DAY_MS;
+/// A calendar without delta is listed whole each time, so polls come to it at most this often.
+const SNAPSHOT_AGE_MIN_MS: i64 = 15 * 60_000;
+/// The wait of polls after a calendar's first failure; doubled with each, up to the longest.
+const FAILED_WAIT_MS: i64 = 120_000;
+/// The longest such wait.
+const FAILED_WAIT_MAX_MS: i64 = 3_600_000;
 /// The largest page asked for, when small ones do not come to an end.
 const PAGE_SIZE_MAX: u32 = 1_000;
 /// The smallest page asked for.
@@ -53,8 +61,8 @@ const PAGE_SIZE_MIN: u32 = 10;
 pub struct PullOrder {
     /// Compare the whole window of every calendar.
     pub is_full: bool,
-    /// List the calendars, however fresh the last listing is.
-    pub lists_calendars: bool,
+    /// Somebody asked for it: list the calendars, and try each, however recently it was listed or failed.
+    pub is_asked: bool,
     /// How far the window reaches back, in milliseconds.
     pub past_ms: i64,
     /// How far it reaches ahead, in milliseconds.
@@ -78,6 +86,8 @@ pub struct PullReport {
     pub failed: u64,
     /// What stopped the whole pull, or the last calendar that failed.
     pub fault: Option<Fault>,
+    /// Whether it stopped the whole pull.
+    pub is_account_wide: bool,
 }
 
 /// The ports a pull uses beside the server itself.
@@ -126,11 +136,8 @@ pub async fn pull(
     let ended = pull.run().await;
     let now_ms = ports.clock.now_ms();
     match ended {
-        Ok(()) => {
-            if pull.report.fault.is_none() {
-                pull.mirror.note_reached(now_ms)?;
-            }
-        }
+        // A calendar that failed says so itself; the server was reached all the same.
+        Ok(()) => pull.mirror.note_reached(now_ms)?,
         Err(Stop::Mirror(error)) => return Err(error),
         Err(
             Stop::Account(fault)
@@ -141,6 +148,7 @@ pub async fn pull(
         ) => {
             pull.mirror.note_fault(fault.kind(), now_ms)?;
             pull.report.fault = Some(fault);
+            pull.report.is_account_wide = true;
         }
     }
     if let Some(until_ms) = graph.throttled_until_ms() {
@@ -170,17 +178,37 @@ impl Pull<'_> {
             self.graph.pause_until(until_ms);
         }
         let is_listed = account.listed_at_ms.is_some_and(|at| is_within(at, now_ms, LISTING_AGE_MAX_MS));
-        if self.order.lists_calendars || !is_listed {
-            self.list_calendars().await?;
+        if self.order.is_asked || !is_listed {
+            match self.list_calendars().await {
+                Ok(()) => {}
+                Err(stop @ (Stop::Mirror(_) | Stop::Account(_))) => return Err(stop),
+                // The calendars that are known have their cursors: a listing that breaks does not stop them.
+                Err(
+                    Stop::Calendar(fault) | Stop::Resync(fault) | Stop::NoDelta(fault) | Stop::Endless(fault),
+                ) => {
+                    if self.mirror.calendars()?.is_empty() {
+                        return Err(Stop::Account(fault));
+                    }
+                    tracing::info!(
+                        kind = fault.kind(),
+                        "the calendars could not be listed; the known ones are pulled"
+                    );
+                    self.report.fault = Some(fault);
+                }
+            }
         }
         let calendars = self.mirror.calendars()?;
         (self.progress)(Progress::Calendars { count: calendars.len() as u64 });
         for calendar in &calendars {
-            if calendar.live.is_none() && self.mirror.round(calendar.id)?.is_none() {
+            let round = self.mirror.round(calendar.id)?;
+            if calendar.live.is_none() && round.is_none_or(|round| round.next_link.is_none()) {
                 self.preview(calendar).await?;
             }
         }
         for (place, calendar) in calendars.iter().enumerate() {
+            if !self.is_due(calendar) {
+                continue;
+            }
             match self.pull_calendar(calendar, place as u64 + 1).await {
                 Ok(()) => {
                     self.report.calendars += 1;
@@ -272,12 +300,27 @@ impl Pull<'_> {
         Ok(())
     }
 
+    /// Whether a poll comes to this calendar: not to one that has just failed, and to one without delta rarely.
+    fn is_due(&self, calendar: &CalendarRow) -> bool {
+        let now_ms = self.now_ms();
+        let wait_ms =
+            FAILED_WAIT_MS.saturating_mul(1 << calendar.failures.clamp(1, 16)).min(FAILED_WAIT_MAX_MS);
+        let has_just_failed = calendar.failures > 1
+            && calendar.failed_at_ms.is_some_and(|at| is_within(at, now_ms, wait_ms / 2));
+        let is_fresh_snapshot = calendar.mode == PullMode::Snapshot.code()
+            && calendar.pulled_at_ms.is_some_and(|at| is_within(at, now_ms, SNAPSHOT_AGE_MIN_MS));
+        self.order.is_asked || !(has_just_failed || is_fresh_snapshot)
+    }
+
     async fn pull_calendar(&mut self, calendar: &CalendarRow, place: u64) -> Result<(), Stop> {
         let mut calendar = calendar.clone();
         let mut is_full = self.is_full_due(&calendar)?;
-        // A calendar that once had to be pulled another way is tried by delta again when a user asks for everything.
-        if self.order.is_full && calendar.mode != PullMode::Delta.code() {
-            self.mirror.set_mode(calendar.id, PullMode::Delta.code())?;
+        // A calendar that once had to be pulled another way is tried by delta again, once a day and when a user asks
+        // for everything.
+        let now_ms = self.now_ms();
+        let is_probe_due = !calendar.mode_at_ms.is_some_and(|at| is_within(at, now_ms, PROBE_AGE_MAX_MS));
+        if (self.order.is_full || is_probe_due) && calendar.mode != PullMode::Delta.code() {
+            self.mirror.set_mode(calendar.id, PullMode::Delta.code(), now_ms)?;
             self.mirror.forget_round(calendar.id)?;
             calendar.mode = PullMode::Delta.code().to_owned();
         }
@@ -293,9 +336,12 @@ impl Pull<'_> {
                 Ok(()) => return Ok(()),
                 Err(Stop::Resync(lost)) => {
                     tracing::info!(calendar = %calendar.key, kind = lost.kind(), "the cursor is lost; comparing the whole window");
-                    self.mirror.drop_cursor(calendar.id)?;
+                    // A full round that lost its way leaves the live cursor alone.
+                    if !is_full {
+                        self.mirror.drop_cursor(calendar.id)?;
+                        calendar.delta_link = None;
+                    }
                     self.mirror.forget_round(calendar.id)?;
-                    calendar.delta_link = None;
                     is_full = true;
                     fault = Some(lost);
                 }
@@ -308,6 +354,13 @@ impl Pull<'_> {
                     self.use_mode(&mut calendar, mode, &refused)?;
                     is_full = true;
                     fault = Some(refused);
+                }
+                // One repeated link is no habit yet: the whole window is compared first.
+                Err(Stop::Endless(endless)) if !is_full => {
+                    self.mirror.drop_cursor(calendar.id)?;
+                    calendar.delta_link = None;
+                    is_full = true;
+                    fault = Some(endless);
                 }
                 Err(Stop::Endless(endless)) => {
                     // Larger pages have ended such rounds; plain listings have no cursor to get lost in.
@@ -323,22 +376,23 @@ impl Pull<'_> {
                     is_full = true;
                     fault = Some(endless);
                 }
-                // A full round beside a live cursor may fail for its own reasons: stay in step with the old one.
-                Err(Stop::Calendar(failed))
-                    if is_full && calendar.delta_link.is_some() && fault.is_none() =>
-                {
-                    self.delta_round(&calendar).await?;
-                    return Err(Stop::Calendar(failed));
+                Err(Stop::Calendar(failed)) => {
+                    fault = Some(failed);
+                    break;
                 }
-                Err(stop @ (Stop::Mirror(_) | Stop::Account(_) | Stop::Calendar(_))) => return Err(stop),
+                Err(stop @ (Stop::Mirror(_) | Stop::Account(_))) => return Err(stop),
             }
+        }
+        // A full round beside a live cursor may fail for its own reasons: stay in step with the old one.
+        if is_full && calendar.delta_link.is_some() {
+            self.delta_round(&calendar).await?;
         }
         Err(Stop::Calendar(fault.unwrap_or(Fault::EndlessPages)))
     }
 
     fn use_mode(&mut self, calendar: &mut CalendarRow, mode: PullMode, why: &Fault) -> Result<(), Stop> {
         tracing::info!(calendar = %calendar.key, mode = mode.code(), kind = why.kind(), "pulling this calendar another way");
-        self.mirror.set_mode(calendar.id, mode.code())?;
+        self.mirror.set_mode(calendar.id, mode.code(), self.now_ms())?;
         self.mirror.drop_cursor(calendar.id)?;
         self.mirror.forget_round(calendar.id)?;
         calendar.mode = mode.code().to_owned();
@@ -351,9 +405,7 @@ impl Pull<'_> {
         let is_fresh = calendar.full_at_ms.is_some_and(|at| is_within(at, now_ms, FULL_AGE_MAX_MS));
         let has_window = calendar.live.is_some_and(|(_, window)| {
             // A window that was configured larger is read at once; one that merely moves waits for its day.
-            let wanted = self.window(now_ms);
-            window.from_ms <= wanted.from_ms.saturating_add(2 * DAY_MS)
-                && window.to_ms >= wanted.to_ms.saturating_sub(2 * DAY_MS)
+            covers(&window, &self.window(now_ms))
         });
         Ok(self.order.is_full
             || calendar.delta_link.is_none()
@@ -370,7 +422,7 @@ impl Pull<'_> {
         let now_ms = self.now_ms();
         let wanted = self.window(now_ms);
         let under_way = self.mirror.round(calendar.id)?.filter(|round| {
-            is_within(round.started_at_ms, now_ms, ROUND_AGE_MAX_MS) && round.window == wanted
+            is_within(round.started_at_ms, now_ms, ROUND_AGE_MAX_MS) && covers(&round.window, &wanted)
         });
         let mode = PullMode::from_code(&calendar.mode).unwrap_or(PullMode::Delta);
         let round = match under_way {
@@ -387,6 +439,9 @@ impl Pull<'_> {
         let run = pages::Run { place, pass, first, is_resumed: round.next_link.is_some() };
         let ended = self.read_pages(calendar, run).await?;
         self.mirror.stage_unseen(&place, self.now_ms())?;
+        if pass == Pass::Full || self.order.is_full {
+            self.mirror.queue_unseen_masters(&place, self.now_ms())?;
+        }
         let skipped = round.skipped + ended.skipped;
         self.end_round(calendar, &place, Some(&round), ended.delta_link.as_ref(), skipped, ended.committed)
             .await
@@ -424,13 +479,13 @@ impl Pull<'_> {
                 None => Ok(0),
             }
         };
-        let staged = self.mirror.count_staged(place.calendar_id)?;
+        let staged = self.mirror.count_staged(place)?;
         let mut verdict = brake(staged, events_before(self, staged)?);
         let mut unproven = Vec::new();
         if staged > 0 && verdict == RemovalVerdict::Apply {
             let which = if full.is_some() { Suspects::All } else { Suspects::Singles };
             unproven = self.verify_removals(calendar, place, which).await?;
-            let staged = self.mirror.count_staged(place.calendar_id)?;
+            let staged = self.mirror.count_staged(place)?;
             verdict = brake(staged, events_before(self, staged)?);
         }
         let end =
@@ -449,20 +504,22 @@ impl Pull<'_> {
         place: &RoundPlace,
         which: Suspects,
     ) -> Result<Vec<i64>, Stop> {
-        let rows = self.mirror.nearest_staged(place.calendar_id, self.now_ms(), VERIFIED_MAX, which)?;
+        let rows = self.mirror.nearest_staged(place, self.now_ms(), VERIFIED_MAX, which)?;
         let ids: Vec<_> = rows.iter().map(|row| row.remote_id.clone()).collect();
         let mut unproven = Vec::new();
         let mut kept = Vec::new();
         if ids.is_empty() {
             return Ok(unproven);
         }
-        let looked_up = self.graph.lookup(&calendar.remote_id, &ids).await;
+        let looked_up = self.look_up(calendar, &ids).await;
         for (row, looked_up) in rows.iter().zip(looked_up) {
             match looked_up {
                 Ok(Lookup::Found(record)) if place.window.overlaps(record.start_ms, record.end_ms) => {
                     kept.push(Change::Put(*record));
                 }
-                Ok(Lookup::Found(_) | Lookup::Missing | Lookup::Unreadable(_)) => {}
+                Ok(Lookup::Found(_) | Lookup::Missing) => {}
+                // It is there, whatever it says.
+                Ok(Lookup::Unreadable(_)) => unproven.push(row.event_id),
                 Err(fault) if is_account_wide(&fault) => return Err(Stop::Account(fault)),
                 Err(fault) => {
                     tracing::info!(
@@ -536,6 +593,12 @@ impl Pull<'_> {
             Verdict::Snapshot => Err(Stop::NoDelta(fault)),
         }
     }
+}
+
+/// Whether a window holds what is wanted, give or take the days it may lag behind.
+fn covers(window: &Window, wanted: &Window) -> bool {
+    window.from_ms <= wanted.from_ms.saturating_add(2 * DAY_MS)
+        && window.to_ms >= wanted.to_ms.saturating_sub(2 * DAY_MS)
 }
 
 fn frame(place: &RoundPlace, pass: Pass) -> Frame {

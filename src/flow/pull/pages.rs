@@ -2,8 +2,8 @@ use crate::flow::Progress;
 use crate::flow::pull::guard::Guard;
 use crate::flow::pull::{PAGE_SIZE_MIN, Pull, Stop, frame};
 use crate::merge::{Incoming, Pass, prepare};
-use crate::mirror::{CalendarRow, Committed, Cursor, RoundPlace};
-use crate::model::{Broken, Fault, Link, Next};
+use crate::mirror::{CalendarRow, Committed, Cursor, PAGE_SIZE, RoundPlace};
+use crate::model::{Broken, Fault, Link, Next, Unreadable};
 use crate::retry::{Step, Verdict, judge};
 use crate::source::graph::Graph;
 
@@ -68,6 +68,7 @@ impl Pull<'_> {
     pub(super) async fn read_pages(&mut self, calendar: &CalendarRow, run: Run) -> Result<PagesEnd, Stop> {
         let mut guard = Guard::default();
         let mut end = PagesEnd { delta_link: None, skipped: 0, committed: Committed::default() };
+        // A smaller page than the calendar's is remembered only when it has worked.
         let mut page_size = calendar.page_size;
         let mut link = run.first;
         let mut is_first = !run.is_resumed;
@@ -87,7 +88,6 @@ impl Pull<'_> {
                     };
                     if judge(&fault, step, failures, 0.5) == Verdict::Shrink && page_size > PAGE_SIZE_MIN {
                         page_size = (page_size / 2).max(PAGE_SIZE_MIN);
-                        self.mirror.set_page_size(calendar.id, page_size)?;
                     } else {
                         self.wait_or_stop(fault, step, failures).await?;
                     }
@@ -126,10 +126,29 @@ impl Pull<'_> {
                     fetching = ahead;
                 }
                 _ => {
-                    end.delta_link = delta_link;
+                    // A round of deltas that ends without a cursor has not ended: nothing may be removed by it.
+                    match (run.pass, delta_link) {
+                        (Pass::Snapshot, _) => {}
+                        (_, None) => return Err(Stop::Calendar(Fault::Unreadable(Unreadable::Links))),
+                        (_, link) => end.delta_link = link,
+                    }
+                    self.remember_page_size(calendar, page_size, &run.pass)?;
                     return Ok(end);
                 }
             }
         }
+    }
+
+    /// Keeps a smaller page size that got a round to its end; a full round that needed none tries larger pages again.
+    fn remember_page_size(&mut self, calendar: &CalendarRow, used: u32, pass: &Pass) -> Result<(), Stop> {
+        let is_full = matches!(pass, Pass::Full | Pass::Snapshot);
+        let wanted = if used < calendar.page_size {
+            used
+        } else if is_full && used < PAGE_SIZE {
+            used.saturating_mul(2).min(PAGE_SIZE)
+        } else {
+            return Ok(());
+        };
+        Ok(self.mirror.set_page_size(calendar.id, wanted)?)
     }
 }

@@ -1,7 +1,9 @@
-use crate::flow::pull::{Pull, Stop, frame, is_account_wide};
+use crate::flow::Progress;
+use crate::flow::pull::{PATIENCE, Pull, Stop, frame, is_account_wide};
 use crate::merge::Pass;
 use crate::mirror::{CalendarRow, Cursor, HydrationRow, Need, RoundPlace};
-use crate::model::{Change, DAY_MS, EventKind, EventRecord, Fault, Key, Lookup};
+use crate::model::{Change, DAY_MS, EventKind, EventRecord, Fault, Key, Lookup, RemoteId};
+use crate::retry::{ATTEMPTS_MAX, Step, Verdict, judge};
 
 /// Series fetched side by side.
 const BATCH: u32 = 12;
@@ -15,6 +17,45 @@ const POSTPONE_MS: i64 = 60_000;
 const POSTPONE_MAX_MS: i64 = DAY_MS;
 
 impl Pull<'_> {
+    /// Looks rows up, and those again that failed for a reason that passes, as patiently as everything else.
+    pub(super) async fn look_up(
+        &mut self,
+        calendar: &CalendarRow,
+        ids: &[RemoteId],
+    ) -> Vec<Result<Lookup, Fault>> {
+        let mut results = self.graph.lookup(&calendar.remote_id, ids).await;
+        for attempt in 1..ATTEMPTS_MAX {
+            let mut waits = Vec::new();
+            let mut again = Vec::new();
+            for (place, (id, result)) in ids.iter().zip(&results).enumerate() {
+                let Err(fault) = result else { continue };
+                match judge(fault, Step::Lookup, attempt, self.ports.entropy.roll()) {
+                    Verdict::Again { after } if after <= PATIENCE => {
+                        waits.push((after, fault.kind()));
+                        again.push((place, id.clone()));
+                    }
+                    Verdict::Again { .. }
+                    | Verdict::Resync
+                    | Verdict::Shrink
+                    | Verdict::Snapshot
+                    | Verdict::SignIn
+                    | Verdict::Stop => {}
+                }
+            }
+            let Some((duration, kind)) = waits.into_iter().max() else { break };
+            (self.progress)(Progress::Waiting { duration, kind });
+            self.ports.clock.sleep(duration).await;
+            let wanted: Vec<RemoteId> = again.iter().map(|(_, id)| id.clone()).collect();
+            let found = self.graph.lookup(&calendar.remote_id, &wanted).await;
+            for ((place, _), result) in again.into_iter().zip(found) {
+                if let Some(slot) = results.get_mut(place) {
+                    *slot = result;
+                }
+            }
+        }
+        results
+    }
+
     /// Fetches what the queue holds for a calendar: absent masters, and whole series that changed. A series that
     /// cannot be fetched waits for a later round; what concerns the whole account stops the round.
     pub(super) async fn complete_series(
@@ -30,7 +71,7 @@ impl Pull<'_> {
             }
             fetched += due.len() as u32;
             let ids: Vec<_> = due.iter().map(|row| row.remote_id.clone()).collect();
-            let masters = self.graph.lookup(&calendar.remote_id, &ids).await;
+            let masters = self.look_up(calendar, &ids).await;
             let mut again = Vec::new();
             for (row, master) in due.into_iter().zip(masters) {
                 match (self.settle_master(place, &row, master)?, row.need) {
@@ -92,6 +133,10 @@ impl Pull<'_> {
                 .map(|row| self.graph.instances(&calendar.remote_id, &row.remote_id, place.window));
             let listings = futures_util::future::join_all(listings).await;
             for (row, listing) in chunk.iter().zip(listings) {
+                let listing = match listing {
+                    Err(fault) => self.list_again(calendar, row, place, fault).await,
+                    Ok(instances) => Ok(instances),
+                };
                 match listing {
                     Ok(instances) => self.replace_instances(place, row, instances)?,
                     Err(fault) if is_account_wide(&fault) => return Err(Stop::Account(fault)),
@@ -103,6 +148,35 @@ impl Pull<'_> {
             }
         }
         Ok(())
+    }
+
+    /// Lists the instances of one series again when the failure may pass.
+    async fn list_again(
+        &mut self,
+        calendar: &CalendarRow,
+        row: &HydrationRow,
+        place: &RoundPlace,
+        mut fault: Fault,
+    ) -> Result<Vec<EventRecord>, Fault> {
+        for attempt in 1..ATTEMPTS_MAX {
+            match judge(&fault, Step::Lookup, attempt, self.ports.entropy.roll()) {
+                Verdict::Again { after } if after <= PATIENCE => {
+                    (self.progress)(Progress::Waiting { duration: after, kind: fault.kind() });
+                    self.ports.clock.sleep(after).await;
+                }
+                Verdict::Again { .. }
+                | Verdict::Resync
+                | Verdict::Shrink
+                | Verdict::Snapshot
+                | Verdict::SignIn
+                | Verdict::Stop => return Err(fault),
+            }
+            match self.graph.instances(&calendar.remote_id, &row.remote_id, place.window).await {
+                Ok(instances) => return Ok(instances),
+                Err(again) => fault = again,
+            }
+        }
+        Err(fault)
     }
 
     fn replace_instances(
