@@ -24,10 +24,7 @@ pub fn fingerprint(record: &EventRecord) -> Fingerprint {
             ink.number(record.original_start_ms);
         }
     }
-    // An occurrence is its series' details: they are compared on the master's row.
-    if record.kind != EventKind::Occurrence
-        && let Some(details) = &record.details
-    {
+    if let Some(details) = &record.details {
         ink.details(details);
     }
     let mut out = [0; 16];

@@ -33,16 +33,24 @@ impl Incoming {
 
 /// Turns decoded changes into one [`Incoming`] an id: the last word wins, the order of last words is kept.
 /// Hashing is most of its work, so call it beside the writing, not inside.
-pub fn prepare(changes: Vec<Change>) -> Vec<Incoming> {
+///
+/// The details of an occurrence are its series', and are compared on the master's row. Only a plain listing never
+/// brings a master: there they stay, so that a change of the series shows as one of its occurrences.
+pub fn prepare(changes: Vec<Change>, pass: Pass) -> Vec<Incoming> {
     let mut last: BTreeMap<Key, usize> = BTreeMap::new();
     let mut slots: Vec<Option<Incoming>> = Vec::with_capacity(changes.len());
     for change in changes {
         let incoming = match change {
-            Change::Put(record) => Incoming::Put {
-                key: Key::of_remote(record.remote_id.as_str()),
-                fingerprint: fingerprint(&record),
-                record: Box::new(record),
-            },
+            Change::Put(mut record) => {
+                if record.kind == EventKind::Occurrence && pass != Pass::Snapshot {
+                    record.details = None;
+                }
+                Incoming::Put {
+                    key: Key::of_remote(record.remote_id.as_str()),
+                    fingerprint: fingerprint(&record),
+                    record: Box::new(record),
+                }
+            }
             Change::Gone(id) => Incoming::Gone { key: Key::of_remote(id.as_str()) },
         };
         if let Some(earlier) = last.insert(incoming.key(), slots.len())

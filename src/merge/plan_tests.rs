@@ -95,9 +95,9 @@ fn every_tombstone_has_one_action() {
 fn the_last_word_of_a_page_wins() {
     let put = Change::Put(record("a", EventKind::Single));
     let gone = Change::Gone(RemoteId::new("a"));
-    let kept = prepare(vec![gone.clone(), put.clone()]);
+    let kept = prepare(vec![gone.clone(), put.clone()], Pass::Delta);
     assert!(matches!(kept.as_slice(), [Incoming::Put { .. }]));
-    let dropped = prepare(vec![put, gone]);
+    let dropped = prepare(vec![put, gone], Pass::Delta);
     assert!(matches!(dropped.as_slice(), [Incoming::Gone { .. }]));
 }
 
@@ -105,7 +105,7 @@ fn the_last_word_of_a_page_wins() {
 fn any_row_of_a_series_makes_it_dirty_in_a_round_of_changes_only() {
     for kind in [EventKind::Master, EventKind::Occurrence, EventKind::Exception] {
         let id = if kind == EventKind::Master { "series" } else { "row" };
-        let incoming = prepare(vec![Change::Put(record(id, kind))]);
+        let incoming = prepare(vec![Change::Put(record(id, kind))], Pass::Delta);
         let delta = plan(FRAME, incoming.clone(), &[None]);
         assert_eq!(delta.dirty_series, vec![Key::of_remote("series")], "{kind:?}");
         for pass in [Pass::Preview, Pass::Full, Pass::Snapshot, Pass::Recheck] {

@@ -201,7 +201,8 @@ impl<'c> Hand<'c> {
     fn carry_out(&mut self, step: &RowStep, committed: &mut Committed) -> Result<(), MirrorError> {
         match step {
             RowStep::Insert { key, record, fingerprint } => {
-                // An occurrence earlier on this page may have made the row of its master already.
+                // An occurrence earlier on this page, or this very row, may have made it already as that of a series.
+                self.series_of(record)?;
                 if let Some(series) = self.series.get(key).copied() {
                     self.rewrite(series.id, key, record, fingerprint, false)?;
                 } else {

@@ -21,7 +21,7 @@ impl Desk {
     }
 
     fn commit(&mut self, frame: Frame, changes: Vec<Change>) -> Committed {
-        let incoming = prepare(changes);
+        let incoming = prepare(changes, frame.pass);
         let stored = self.mirror.stored(incoming.iter().map(crate::merge::Incoming::key)).unwrap();
         let plan = plan(frame, incoming, &stored);
         self.mirror.commit_page(&plan, &Cursor::Keep, NOW_MS).unwrap()
@@ -250,4 +250,36 @@ fn folding_the_feed_keeps_the_newest_row_of_each_event_and_waits_until_it_is_wor
     desk.mirror.fold_feed().unwrap();
     assert_eq!(desk.count("SELECT count(*) FROM change"), 2);
     assert_eq!(desk.count("SELECT max(seq) FROM change"), 6);
+}
+
+#[test]
+fn rows_that_name_each_other_or_a_single_as_their_series_can_all_go() {
+    let mut desk = Desk::new();
+    let of = |id: &str, series: &str| {
+        let mut row = record(id, EventKind::Occurrence, "");
+        row.series = Some(RemoteId::new(series));
+        Change::Put(row)
+    };
+    let full = Frame { pass: Pass::Full, ..DELTA };
+    desk.commit(full, vec![single("s"), of("o", "s"), of("x", "y"), of("y", "x"), of("z", "z")]);
+    desk.mirror.remove_calendar(1, NOW_MS).unwrap();
+    assert_eq!(desk.count("SELECT count(*) FROM event"), 0);
+}
+
+#[test]
+fn a_window_that_rolls_past_a_row_others_refer_to_goes_on() {
+    let mut desk = Desk::new();
+    let mut row = record("o", EventKind::Occurrence, "");
+    row.series = Some(RemoteId::new("s"));
+    row.start_ms = 50_000;
+    row.end_ms = 60_000;
+    let full = Frame { pass: Pass::Full, ..DELTA };
+    desk.commit(full, vec![single("s"), Change::Put(row.clone())]);
+    let later = Frame { generation: 8, ..full };
+    desk.commit(later, vec![Change::Put(row)]);
+    let window = Window { from_ms: 20_000, to_ms: 100_000 };
+    let place = RoundPlace { calendar_id: 1, generation: 8, window };
+    let end = RoundEnd { place, is_full: true, delta_link: None, skipped: 0, unproven: &[] };
+    desk.mirror.end_round(&end, RemovalVerdict::Apply, NOW_MS).unwrap();
+    assert_eq!(desk.count("SELECT count(*) FROM event"), 1);
 }

@@ -503,3 +503,220 @@ fn an_own_looking_rotation_of_the_version_tells_nobody() {
     assert_eq!(report.committed.rekeyed, 1);
     assert!(desk.reader().changes(seq, 1_000).unwrap().is_empty());
 }
+
+// ---- what a review once found -------------------------------------------------------------------------------
+
+impl Desk {
+    fn hide_masters(&self) {
+        let hiding = Quirks { empty_first_page_rate: 0.0, absent_master_rate: 1.0, ..Quirks::default() };
+        self.server.with(|world| world.set_quirks(hiding));
+    }
+
+    fn with_sql(&mut self, sql: &str) {
+        self.kill();
+        rusqlite::Connection::open(self.path()).unwrap().execute_batch(sql).unwrap();
+    }
+}
+
+/// A window that begins today: a series that began earlier has its first occurrence outside.
+const FROM_TODAY: PullOrder = PullOrder { past_ms: 0, ..ORDER };
+
+#[test]
+fn a_series_pulled_without_delta_shows_its_new_details() {
+    let mut desk = Desk::new();
+    let series = desk.create_series("Old");
+    desk.pull();
+    desk.with_sql(&format!(
+        "UPDATE calendar SET mode = 'snapshot', mode_at_ms = {NOW_MS}, delta_link = NULL"
+    ));
+    desk.pull();
+    desk.edit(Edit::Update { id: series, patch: members(json!({"subject": "New"})) });
+    desk.clock.turn(HOUR_MS);
+    assert_eq!(desk.pull().fault, None);
+    assert!(desk.subjects().iter().all(|subject| subject == "New"), "{:?}", desk.subjects());
+}
+
+#[test]
+fn a_full_round_that_leaves_a_master_out_fetches_it() {
+    let mut desk = Desk::new();
+    desk.hide_masters();
+    let series = desk.create_series("Old");
+    desk.clock.turn(3 * DAY_MS);
+    desk.pull_with(FROM_TODAY);
+    desk.edit(Edit::Update { id: series, patch: members(json!({"subject": "New"})) });
+    desk.server.with(World::evict_links);
+    desk.clock.turn(HOUR_MS);
+    assert_eq!(desk.pull_with(FROM_TODAY).fault, None);
+    assert!(desk.subjects().iter().all(|subject| subject == "New"), "{:?}", desk.subjects());
+}
+
+#[test]
+fn a_series_that_moves_between_calendars_keeps_its_occurrences_though_its_master_is_not_delivered() {
+    let mut desk = Desk::new();
+    desk.hide_masters();
+    let second = desk.edit(Edit::AddCalendar { name: "Second".into() });
+    let calendars = desk.server.with(|world| world.calendars(0));
+    let first = calendars.into_iter().map(|calendar| calendar.id).find(|id| *id != second).unwrap();
+    let series = desk.create_series("Moved");
+    desk.edit(Edit::Move { id: series.clone(), calendar: second });
+    desk.clock.turn(3 * DAY_MS);
+    desk.pull_with(FROM_TODAY);
+    let shown = desk.rows().len();
+    desk.edit(Edit::Move { id: series, calendar: first });
+    // The calendar it moves to is compared whole, so that its rows come without a master.
+    desk.with_sql("UPDATE calendar SET full_at_ms = NULL WHERE is_default = 1");
+    for _ in 0..3 {
+        assert_eq!(desk.pull_with(FROM_TODAY).fault, None);
+        assert_eq!(desk.rows().len(), shown);
+    }
+}
+
+#[test]
+fn a_calendar_that_goes_leaves_the_series_another_one_has_instances_of() {
+    let mut desk = Desk::new();
+    let second = desk.edit(Edit::AddCalendar { name: "Second".into() });
+    let series = desk.create_series("Standup");
+    desk.pull();
+    desk.with_sql(
+        "UPDATE event SET calendar_id = (SELECT id FROM calendar WHERE is_default = 0) WHERE kind = 'master'",
+    );
+    desk.edit(Edit::DeleteCalendar { calendar: second });
+    assert_eq!(desk.pull().fault, None);
+    assert_eq!(desk.rows().len(), 20);
+    assert!(desk.subjects().iter().all(|subject| subject == "Standup"));
+    desk.edit(Edit::Delete { id: series });
+    assert_eq!(desk.pull().removed, 19 + 1);
+}
+
+#[test]
+fn an_outage_is_over_when_any_calendar_is_reached() {
+    let mut desk = Desk::new();
+    desk.edit(Edit::AddCalendar { name: "Second".into() });
+    desk.pull();
+    desk.server.with(|world| world.set_network_down(true));
+    desk.pull();
+    desk.server.with(|world| world.set_network_down(false));
+    desk.fault(hits(
+        RequestKind::Delta,
+        4,
+        0,
+        What::Status { status: 500, code: None, body: Default::default() },
+    ));
+    let report = desk.pull();
+    assert_eq!((report.failed, report.calendars), (1, 1));
+    assert_eq!(desk.reader().account().unwrap().failure.map(|failure| failure.kind), None);
+}
+
+#[test]
+fn a_short_pause_in_a_look_up_is_waited_for() {
+    let mut desk = Desk::new();
+    desk.hide_masters();
+    desk.create_series("Standup");
+    let pause = || What::Throttle { retry_after: Some("2".into()), status: 429 };
+    desk.fault(hits(RequestKind::Event, 1, 0, pause()));
+    desk.fault(hits(RequestKind::Batch, 1, 0, pause()));
+    assert_eq!(desk.pull().fault, None);
+    assert!(desk.subjects().iter().all(|subject| subject == "Standup"));
+}
+
+#[test]
+fn pages_become_large_again_after_outages() {
+    let mut desk = Desk::new();
+    desk.create("Plan", NOW_MS);
+    desk.pull();
+    for _ in 0..6 {
+        desk.fault(hits(
+            RequestKind::Delta,
+            4,
+            0,
+            What::Status { status: 503, code: None, body: Default::default() },
+        ));
+        desk.pull();
+    }
+    desk.full();
+    assert_eq!(desk.mirror.as_ref().unwrap().calendars().unwrap()[0].page_size, 200);
+}
+
+#[test]
+fn a_full_round_that_loses_its_way_leaves_the_live_cursor_alone() {
+    let mut desk = Desk::new();
+    for n in 0..450 {
+        desk.create(&format!("{n}"), NOW_MS + n * 60_000);
+    }
+    desk.pull();
+    let when = When { path: Some("skiptoken".into()), ..When::default() };
+    desk.fault(Rule { when, count: 0, what: What::LoseToken });
+    desk.create("Late", NOW_MS);
+    assert!(desk.full().fault.is_some());
+    assert!(desk.subjects().contains(&"Late".to_owned()), "the round of changes brought it all the same");
+}
+
+#[test]
+fn a_listing_of_calendars_that_breaks_does_not_stop_the_known_ones() {
+    let mut desk = Desk::new();
+    desk.pull();
+    desk.create("Plan", NOW_MS);
+    desk.fault(hits(
+        RequestKind::Calendars,
+        0,
+        0,
+        What::Status { status: 500, code: None, body: Default::default() },
+    ));
+    desk.pull();
+    assert_eq!(desk.subjects(), ["Plan"]);
+}
+
+#[test]
+fn a_full_round_that_ends_without_a_cursor_removes_nothing() {
+    let mut desk = Desk::new();
+    for n in 0..450 {
+        desk.create(&format!("{n}"), NOW_MS + n * 60_000);
+    }
+    desk.pull();
+    let when = When { path: Some("skiptoken".into()), ..When::default() };
+    let cut = What::Raw { status: 200, headers: vec![], body: r#"{"value":[]}"#.into() };
+    desk.fault(Rule { when, count: 0, what: cut });
+    let report = desk.full();
+    assert_eq!((report.fault.map(|f| f.kind()), report.removed), (Some("reply_unreadable"), 0));
+    assert_eq!(desk.subjects().len(), 450);
+}
+
+#[test]
+fn an_empty_preview_is_repeated_when_its_first_request_was_refused() {
+    let mut desk = Desk::new();
+    desk.create("Tomorrow", NOW_MS + DAY_MS);
+    desk.fault(hits(
+        RequestKind::View,
+        1,
+        0,
+        What::Throttle { retry_after: Some("600".into()), status: 429 },
+    ));
+    desk.pull();
+    assert!(desk.subjects().is_empty());
+    desk.clock.turn(HOUR_MS);
+    desk.fault(hits(
+        RequestKind::Delta,
+        0,
+        0,
+        What::Status { status: 500, code: None, body: Default::default() },
+    ));
+    desk.pull();
+    assert_eq!(desk.subjects(), ["Tomorrow"]);
+}
+
+#[test]
+fn the_feed_never_uses_a_number_again_not_even_after_a_rebuild() {
+    let mut desk = Desk::new();
+    desk.create("Plan", NOW_MS);
+    desk.pull();
+    let last = desk.reader().changes(0, 1_000).unwrap().last().unwrap().seq;
+    desk.kill();
+    std::fs::write(desk.path(), vec![b'x'; 8192]).unwrap();
+    let _ = std::fs::remove_file(desk.dir.path().join("mirror.db-wal"));
+    desk.clock.turn(60_000);
+    desk.pull();
+    let anew = desk.reader().changes(last, 1_000).unwrap();
+    assert_eq!(anew.len(), 1, "a reader who goes on from the old number is told everything");
+    let failure = desk.reader().account().unwrap().failure.map(|failure| failure.kind);
+    assert_eq!(failure.as_deref(), Some("mirror_rebuilt"), "and status says why");
+}

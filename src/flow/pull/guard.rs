@@ -64,11 +64,11 @@ impl Guard {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::merge::prepare;
+    use crate::merge::{Pass, prepare};
     use crate::model::{Change, RemoteId};
 
     fn page(ids: &[String]) -> Vec<Incoming> {
-        prepare(ids.iter().map(|id| Change::Gone(RemoteId::new(id.clone()))).collect())
+        prepare(ids.iter().map(|id| Change::Gone(RemoteId::new(id.clone()))).collect(), Pass::Delta)
     }
 
     #[test]

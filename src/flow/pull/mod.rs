@@ -544,7 +544,7 @@ impl Pull<'_> {
         changes: Vec<Change>,
         cursor: &Cursor<'_>,
     ) -> Result<Committed, MirrorError> {
-        let incoming = prepare(changes);
+        let incoming = prepare(changes, frame.pass);
         self.commit_incoming(frame, incoming, cursor)
     }
 

@@ -44,7 +44,7 @@ impl Drop for Fetching {
 }
 
 impl Fetching {
-    fn start(graph: &Graph, link: &Link, page_size: u32) -> Fetching {
+    fn start(graph: &Graph, link: &Link, page_size: u32, pass: Pass) -> Fetching {
         let (graph, link) = (graph.clone(), link.clone());
         Fetching(tokio::spawn(async move {
             let page = graph.page(&link, page_size).await?;
@@ -52,7 +52,7 @@ impl Fetching {
                 rows: page.changes.len() as u64,
                 skipped: page.skipped.len() as u64,
                 next: page.next,
-                incoming: prepare(page.changes),
+                incoming: prepare(page.changes, pass),
             })
         }))
     }
@@ -74,7 +74,7 @@ impl Pull<'_> {
         let mut is_first = !run.is_resumed;
         let stopped = |fault| Stop::Endless(fault);
         guard.follow(&link).map_err(stopped)?;
-        let mut fetching = Fetching::start(self.graph, &link, page_size);
+        let mut fetching = Fetching::start(self.graph, &link, page_size, run.pass);
         let mut failures = 0;
         loop {
             let fetched = match fetching.end().await {
@@ -91,7 +91,7 @@ impl Pull<'_> {
                     } else {
                         self.wait_or_stop(fault, step, failures).await?;
                     }
-                    fetching = Fetching::start(self.graph, &link, page_size);
+                    fetching = Fetching::start(self.graph, &link, page_size, run.pass);
                     continue;
                 }
             };
@@ -109,7 +109,7 @@ impl Pull<'_> {
                 guard.page(&fetched.incoming).map_err(stopped)?;
                 guard.follow(next).map_err(stopped)?;
             }
-            let ahead = next.as_ref().map(|next| Fetching::start(self.graph, next, page_size));
+            let ahead = next.as_ref().map(|next| Fetching::start(self.graph, next, page_size, run.pass));
             let cursor = match (&next, run.pass) {
                 (Some(link), Pass::Full | Pass::Snapshot) => Cursor::Next { link, skipped: fetched.skipped },
                 (_, Pass::Preview | Pass::Delta | Pass::Recheck) | (None, _) => Cursor::Keep,
