@@ -26,7 +26,7 @@ impl InMemory {
         act(&mut self.world.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The shared world itself, as [`super::Options::world`] wants it.
+    /// The shared world itself, as [`super::Source::World`] wants it.
     pub fn world(&self) -> Arc<Mutex<World>> {
         self.world.clone()
     }

@@ -1,4 +1,5 @@
 //! The emulator over real sockets, with a plain HTTP client, and in memory on paused time.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests and their helpers fail by panicking")]
 
 use std::net::SocketAddr;
 use std::sync::Arc;
