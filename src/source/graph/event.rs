@@ -360,7 +360,8 @@ pub(super) fn change(row: &Row<'_>) -> Result<Change, Skipped> {
 pub(super) fn usable_id(text: &str) -> Option<RemoteId> {
     let is_usable = !text.trim().is_empty()
         && text.len() <= ID_BYTES_MAX
-        && !text.contains(|letter: char| letter.is_control() || letter == char::REPLACEMENT_CHARACTER);
+        && (text::is_plain(text) || !text.contains(char::is_control))
+        && !text.contains(char::REPLACEMENT_CHARACTER);
     is_usable.then(|| RemoteId::new(text))
 }
 

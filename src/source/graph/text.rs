@@ -14,19 +14,54 @@ pub(super) fn block(text: &str, max: usize) -> Option<String> {
     clean(text, max, |letter| (!letter.is_control() || matches!(letter, '\n' | '\t')).then_some(letter))
 }
 
+/// Most texts need nothing: they are copied whole. Others are copied piece by piece between the letters that a
+/// closer look is due to.
 fn clean(text: &str, max: usize, keep: impl Fn(char) -> Option<char>) -> Option<String> {
-    let is_plain = text.len() <= max && text.bytes().all(|b| (0x20..0x7f).contains(&b));
-    let cleaned: String =
-        if is_plain { text.to_owned() } else { text.chars().filter_map(keep).take(max).collect() };
-    (!cleaned.trim().is_empty()).then_some(cleaned)
+    let text = cut(text, max);
+    let mut cleaned = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((plain, odd)) = rest.split_at_checked(plain_bytes(rest.as_bytes())) {
+        cleaned.push_str(plain);
+        let mut letters = odd.chars();
+        let Some(letter) = letters.next() else { break };
+        cleaned.extend(keep(letter));
+        rest = letters.as_str();
+    }
+    (!cleaned.trim_start().is_empty()).then_some(cleaned)
+}
+
+/// The first `max` characters.
+fn cut(text: &str, max: usize) -> &str {
+    if text.len() <= max {
+        return text;
+    }
+    text.char_indices().nth(max).and_then(|(end, _)| text.get(..end)).unwrap_or(text)
+}
+
+/// How many bytes from the start are surely no control character: neither C0 nor DEL, nor the first byte of what
+/// may be a C1 in UTF-8. Looks at a block at a time, without a branch a byte.
+fn plain_bytes(bytes: &[u8]) -> usize {
+    const BLOCK: usize = 32;
+    let odd = |byte: u8| u8::from(byte < 0x20) | u8::from(byte == 0x7F) | u8::from(byte == 0xC2);
+    let (blocks, _) = bytes.as_chunks::<BLOCK>();
+    let is_plain = |block: &&[u8; BLOCK]| block.iter().fold(0, |sum, byte| sum | odd(*byte)) == 0;
+    let from = blocks.iter().take_while(is_plain).count() * BLOCK;
+    let rest = bytes.get(from..).unwrap_or_default();
+    from + rest.iter().position(|byte| odd(*byte) != 0).unwrap_or(rest.len())
+}
+
+/// Whether every byte is visible ASCII or part of a longer character that is no C1.
+pub(super) fn is_plain(text: &str) -> bool {
+    plain_bytes(text.as_bytes()) == text.len()
 }
 
 /// An address a browser may be asked to open; `None` for other schemes (`javascript:`, `file:`) and overlong ones.
 pub(super) fn web_address(text: &str, max: usize) -> Option<String> {
     let scheme = text.split_once("://")?.0;
     let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
-    let is_plain = text.len() <= max && !text.chars().any(|letter| letter.is_control() || letter == ' ');
-    (is_web && is_plain).then(|| text.to_owned())
+    let is_clean =
+        text.len() <= max && !text.contains(' ') && (is_plain(text) || !text.contains(char::is_control));
+    (is_web && is_clean).then(|| text.to_owned())
 }
 
 /// The text of an HTML body, for a server that ignores the wish for plain text: tags, styles and scripts are
