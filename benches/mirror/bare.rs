@@ -234,66 +234,6 @@ pub fn client() -> reqwest::Client {
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy().build().unwrap()
 }
 
-use calmirror::model as m;
-pub fn decode_for_ours(bytes: &[u8]) -> (Vec<calmirror::model::Change>, Option<String>) {
-    use m::{Attendee as A, AttendeeType, Change, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider, Person, RemoteId, Response, Sensitivity, ShowAs};
-    let page: self::Page = serde_json::from_str(std::str::from_utf8(bytes).unwrap()).unwrap();
-    let changes = page
-        .value
-        .into_iter()
-        .map(|e| {
-            let kind = match e.kind.as_deref() {
-                Some("occurrence") => EventKind::Occurrence,
-                Some("exception") => EventKind::Exception,
-                Some("seriesMaster") => EventKind::Master,
-                _ => EventKind::Single,
-            };
-            let person = |a: Address| Person { name: a.name, address: a.address };
-            let start_ms = instant(&e.start.date_time);
-            Change::Put(EventRecord {
-                remote_id: RemoteId::new(e.id),
-                kind,
-                change_key: e.change_key,
-                series: e.series_master_id.map(RemoteId::new),
-                start_ms,
-                end_ms: instant(&e.end.date_time),
-                original_start_ms: None,
-                modified_ms: e.last_modified_date_time.as_deref().map(instant),
-                details: (kind != EventKind::Occurrence).then(|| {
-                    Box::new(Details {
-                        ical_uid: e.ical_uid,
-                        subject: e.subject,
-                        body: e.body.map(|b| b.content).filter(|b| !b.is_empty()),
-                        body_preview: e.body_preview,
-                        location: e.location.and_then(|l| l.display_name),
-                        is_all_day: e.is_all_day == Some(true),
-                        is_cancelled: false,
-                        is_organizer: e.is_organizer == Some(true),
-                        show_as: ShowAs::Busy,
-                        sensitivity: Sensitivity::Normal,
-                        importance: Importance::Normal,
-                        response: Response::Accepted,
-                        categories: e.categories.unwrap_or_default(),
-                        organizer: e.organizer.map(|o| person(o.email_address)),
-                        attendees: e
-                            .attendees
-                            .unwrap_or_default()
-                            .into_iter()
-                            .map(|a| A { person: person(a.email_address), kind: AttendeeType::Required, response: Response::Accepted })
-                            .collect(),
-                        reminder_minutes: e.reminder_minutes_before_start,
-                        online_meeting: e.online_meeting.map(|m| OnlineMeeting { provider: OnlineProvider::Teams, join_url: m.join_url }),
-                        web_link: e.web_link,
-                        original_time_zone: e.original_start_time_zone,
-                        transaction_id: None,
-                    })
-                }),
-            })
-        })
-        .collect();
-    (changes, page.next)
-}
-
 fn hash(id: &str) -> [u8; 16] {
     let mut out = [0; 16];
     out.copy_from_slice(&blake3::hash(id.as_bytes()).as_bytes()[..16]);
