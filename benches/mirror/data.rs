@@ -17,7 +17,7 @@ pub const PAGE_ROWS: usize = 200;
 /// Rows of a round of changes.
 pub const CHANGED_ROWS: usize = 100;
 /// Different rounds of changes that are served in turn.
-pub const CHANGE_ROUNDS: usize = 40;
+pub const CHANGE_ROUNDS: usize = 70;
 pub const CALENDAR_ID: &str = "AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A5c7rJ0mQ8kqB3v1aYw2nTAAAAAABBwAA";
 
 const INSTANCES_A_SERIES: usize = 50;

@@ -16,14 +16,16 @@ mod data;
 mod first_sync;
 mod machine;
 mod ours;
+mod reads;
+mod rounds;
 mod server;
 mod table;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use crate::data::Mailbox;
 use crate::server::Server;
-use crate::table::Table;
+use crate::table::{Line, Table, seconds, thousands};
 
 /// What to run.
 struct Order {
@@ -76,6 +78,39 @@ fn main() {
         }
         first_sync::compare_peaks(&mut table, &peaks);
     }
+    // The other measures share one filled mirror a size.
+    let files: Vec<PathBuf> = servers
+        .iter()
+        .map(|(items, server)| {
+            let file = dir.path().join(format!("filled-{items}.db"));
+            if ["quiet", "changes", "agenda", "open"].into_iter().any(wants) {
+                let upkeep: f64 =
+                    child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
+                table.add(Line {
+                    measure: format!("text index of {} items, after the sync", thousands(*items as f64)),
+                    ours: seconds(upkeep),
+                    ..Line::default()
+                });
+            }
+            file
+        })
+        .collect();
+    for ((items, server), file) in servers.iter().zip(&files) {
+        if wants("agenda") {
+            reads::measure_agenda(&mut table, *items, file);
+        }
+        if wants("open") {
+            reads::measure_open(&mut table, *items, file);
+        }
+        if wants("quiet") {
+            rounds::measure_quiet(&mut table, server, *items, file);
+        }
+    }
+    if let ([(_, small), (_, large)], [small_file, large_file]) = (servers.as_slice(), files.as_slice())
+        && wants("changes")
+    {
+        rounds::measure_changed(&mut table, [small, large], [small_file, large_file]);
+    }
     table.print();
     let missed = table.missed();
     if missed > 0 {
@@ -104,6 +139,18 @@ fn run_child(args: &[String]) {
     let told = match args.as_slice() {
         ["first-sync", what, address, file] => {
             serde_json::to_string(&first_sync::run_child(what, address.parse().unwrap(), Path::new(file)))
+        }
+        ["fill", address, file] => {
+            serde_json::to_string(&rounds::fill(address.parse().unwrap(), Path::new(file)))
+        }
+        ["quiet", address, file] => {
+            serde_json::to_string(&rounds::quiet_child(address.parse().unwrap(), Path::new(file)))
+        }
+        ["changes", small, small_file, large, large_file] => {
+            serde_json::to_string(&rounds::changed_child(
+                [small, large].map(|address| address.parse().unwrap()),
+                [Path::new(small_file), Path::new(large_file)],
+            ))
         }
         other => panic!("no such case: {other:?}"),
     };

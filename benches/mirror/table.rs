@@ -1,6 +1,7 @@
 //! The table: one line a measure, ours beside its bound.
 
 /// One line.
+#[derive(Default)]
 pub struct Line {
     pub measure: String,
     pub bound: String,
