@@ -126,7 +126,8 @@ impl Mirror {
     /// Closes in order: the next open trusts the pages.
     pub fn close(self) -> Result<(), MirrorError> {
         account::set_clean(&self.conn, true)?;
-        self.conn.execute_batch("PRAGMA optimize;").doing("closing")?;
+        // No `PRAGMA optimize`: with statistics, SQLite reads the whole mirror to look for removals that are not
+        // there (14 ms in 10,000 rows, 220 ms in 100,000, each round). The statements are planned by their text.
         self.conn.close().map_err(|(_, source)| MirrorError::Sqlite { doing: "closing", source })
     }
 }

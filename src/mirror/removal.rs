@@ -34,21 +34,21 @@ const GHOSTS: &str =
     "SELECT m.id FROM event m WHERE m.calendar_id = ?1 AND m.seen_gen < ?2 AND m.kind = 'master'
     AND NOT EXISTS (SELECT 1 FROM event i WHERE i.series_id = m.id) ORDER BY m.id";
 const END: &str = "DELETE FROM removal WHERE event_id = ?1 RETURNING is_held";
-const COUNT: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
+const COUNT: &str = "SELECT count(*) FROM removal r CROSS JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.gen = ?2 AND r.is_held = 0 AND e.kind <> 'master'";
-const NEAREST: &str = "SELECT e.id, e.remote_id FROM removal r JOIN event e ON e.id = r.event_id
+const NEAREST: &str = "SELECT e.id, e.remote_id FROM removal r CROSS JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.gen = ?5 AND r.is_held = 0
       AND (e.kind = 'single' OR (?4 AND e.kind <> 'master'))
     ORDER BY abs(e.start_ms - ?2), e.id LIMIT ?3";
 /// Instances before their masters: a master may only go when nothing refers to it.
-const LIST: &str = "SELECT r.event_id FROM removal r JOIN event e ON e.id = r.event_id
+const LIST: &str = "SELECT r.event_id FROM removal r CROSS JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.is_held = ?2 AND (?2 OR r.gen = ?3) ORDER BY e.kind = 'master', r.event_id";
 const HOLD: &str = "UPDATE removal SET is_held = 1 WHERE calendar_id = ?1 AND gen = ?2 AND is_held = 0";
 /// What interrupted rounds of older generations staged was compared anew by a full round.
 const FORGET_STALE: &str = "DELETE FROM removal WHERE calendar_id = ?1 AND gen < ?2 AND is_held = 0";
-const HELD_KEYS: &str = "SELECT e.key FROM removal r JOIN event e ON e.id = r.event_id
+const HELD_KEYS: &str = "SELECT e.key FROM removal r CROSS JOIN event e ON e.id = r.event_id
     WHERE r.calendar_id = ?1 AND r.gen = ?2 AND r.is_held = 0 AND e.kind <> 'master' ORDER BY r.event_id";
-const COUNT_HELD: &str = "SELECT count(*) FROM removal r JOIN event e ON e.id = r.event_id
+const COUNT_HELD: &str = "SELECT count(*) FROM removal r CROSS JOIN event e ON e.id = r.event_id
     WHERE r.is_held = 1 AND e.kind <> 'master'";
 const HAS_INSTANCES: &str = "SELECT EXISTS (SELECT 1 FROM event WHERE series_id = ?1)";
 
