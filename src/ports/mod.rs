@@ -186,7 +186,7 @@ pub enum VaultError {
         place: String,
     },
     /// The keyring that has, or should get, the key cannot be used now.
-    #[error("the tokens in {path} stay closed: {source}")]
+    #[error("the tokens ({path}) can be neither opened nor kept: {source}")]
     Keyring {
         /// Which file.
         path: std::path::PathBuf,

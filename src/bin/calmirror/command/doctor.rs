@@ -5,7 +5,7 @@ use calmirror::api::ErrorKind;
 use calmirror::config::{Config, Effective, Origin};
 use calmirror::engine::Edges;
 use calmirror::local::ENGINE_FILE;
-use calmirror::ports::{Method, Reply, Request, Vault};
+use calmirror::ports::{Method, Reply, Request, Vault, VaultError};
 use calmirror::system::{Holder, create_private_dir, engine_holder, network_share, write_private};
 use calmirror::vault::{FileVault, glance};
 use chrono::DateTime;
@@ -213,6 +213,9 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
     }
     let login = format!("calmirror login --device-code --account {name}");
     match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
+        Err(error @ VaultError::Keyring { .. }) => {
+            checks.fail("tokens", error.to_string(), "open the keyring, then calmirror doctor again");
+        }
         Err(error) => checks.fail("tokens", error.to_string(), login),
         Ok(None) => checks.fail("tokens", "not signed in", login),
         Ok(Some(tokens)) => {
