@@ -16,9 +16,9 @@ use crate::api::{
 use crate::config::{Config, Effective, TimeOfDay, Weekday, parse_span};
 use crate::flow::look;
 use crate::model::Key;
-use crate::ports::{Clock, Vault};
+use crate::ports::Clock;
 use crate::system::{Holder, engine_holder};
-use crate::vault::FileVault;
+use crate::vault;
 use crate::zones::{Zone, Zones, parse_date};
 
 /// The longest agenda by `--days`.
@@ -463,7 +463,7 @@ impl Mirrors {
     }
 
     fn is_signed_in(&self, account: &Effective) -> bool {
-        matches!(FileVault::new(&self.data_dir, &account.name).load(), Ok(Some(_)))
+        matches!(vault::glance(&self.data_dir, &account.name), Ok(Some(glance)) if glance.ended.is_none())
     }
 
     fn with_look<T>(

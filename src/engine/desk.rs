@@ -45,10 +45,11 @@ impl Desk {
         if let Opening::Rebuilt { set_aside } = &opening {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
-        let vault = Arc::new(FileVault::new(data_dir, &effective.name));
+        let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
         let site = GraphSite::new(&effective.graph_url.value, None)
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
-        // A token file that others can read, or that is damaged, is said now and with its fix.
+        // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
+        // with their fix.
         vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         let session = Arc::new(Session::new(
             sign_in_site(&effective),

@@ -15,7 +15,7 @@ use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::Config;
 use crate::flow::Progress;
 use crate::model::Key;
-use crate::ports::{Clock, Entropy, Http};
+use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
@@ -30,6 +30,9 @@ pub struct Edges {
     pub clock: Arc<dyn Clock>,
     /// Draws randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Keeps the keys of the tokens: [`crate::vault::system_keyring`], or [`crate::vault::NoKeyring`] for a key
+    /// file.
+    pub keyring: Arc<dyn Keyring>,
 }
 
 /// What `sync` is asked to do.

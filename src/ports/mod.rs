@@ -7,6 +7,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use crate::model::{Broken, Fault, Secret, Unreadable};
 
 /// A boxed future, so that ports can be trait objects.
@@ -167,12 +169,75 @@ pub enum VaultError {
         /// Which file.
         path: std::path::PathBuf,
     },
-    /// Its content is not what this program wrote.
+    /// Its content is not what this program wrote for this account.
     #[error("the token store {path} is damaged; remove it and run `calmirror login`")]
     Damaged {
         /// Which file.
         path: std::path::PathBuf,
     },
+    /// The key that its content was sealed with is gone, or another one stands in its place.
+    #[error(
+        "the token store {path} cannot be opened: its key is no longer in the {place}; remove {path} and run `calmirror login`"
+    )]
+    KeyLost {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Where the key should be, in words.
+        place: String,
+    },
+    /// The keyring that has, or should get, the key cannot be used now.
+    #[error("the tokens ({path}) can be neither opened nor kept: {source}")]
+    Keyring {
+        /// Which file.
+        path: std::path::PathBuf,
+        /// Why, and what to do.
+        source: KeyringError,
+    },
+}
+
+/// Why the operating system's keyring did not do what it was asked. Every text says what to do.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeyringError {
+    /// There is none in this session.
+    #[error(
+        "no keyring answers in this session, and their key is in one; run this where you signed in (usually the desktop session), or remove the file and run `calmirror login` to keep a key file instead"
+    )]
+    Absent,
+    /// The user has to open it first, or has not set one up.
+    #[error(
+        "the {0} is locked or not set up; unlock it (log in to the desktop, or open its password manager) and try again"
+    )]
+    Locked(&'static str),
+    /// It did not answer in time; it may be asking the user.
+    #[error(
+        "the {name} did not answer within {} seconds; if it asks for its password, enter it, and try again", .waited.as_secs()
+    )]
+    Silent {
+        /// Its name.
+        name: &'static str,
+        /// How long it was waited for.
+        waited: Duration,
+    },
+    /// It answered with another error, or went away.
+    #[error("the {name} failed ({reason}); see that it runs and try again")]
+    Failed {
+        /// Its name.
+        name: &'static str,
+        /// Its own words.
+        reason: String,
+    },
+}
+
+/// The operating system's store for small secrets, or what stands in for it. Calls may block, for a bounded time.
+pub trait Keyring: Send + Sync {
+    /// What users call it: "Secret Service", "Keychain", "Credential Manager".
+    fn name(&self) -> &'static str;
+    /// The text kept under `entry`, if any.
+    fn get(&self, entry: &str) -> Result<Option<Zeroizing<String>>, KeyringError>;
+    /// Keeps `text` under `entry`; `label` is what the user sees in the keyring's own program.
+    fn set(&self, entry: &str, label: &str, text: &Zeroizing<String>) -> Result<(), KeyringError>;
+    /// Forgets `entry`; one that is not there is fine.
+    fn remove(&self, entry: &str) -> Result<(), KeyringError>;
 }
 
 /// Keeps the tokens of one account.

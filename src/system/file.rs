@@ -1,6 +1,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Creates a directory and those above it for this user alone. One that exists is left as it is.
 ///
@@ -36,6 +37,24 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     sync_folder(path)
 }
 
+/// Like [`write_private`], for a file that must not be there yet: of two processes one wins, and nobody ever sees
+/// half of it.
+///
+/// # Errors
+/// `AlreadyExists`, else the system's reason; nothing is left behind.
+pub fn write_private_once(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let fresh = beside(path);
+    let written = create_private(&fresh).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    // Unlike a renaming, a second name is refused when it is taken.
+    let linked = written.and_then(|()| fs::hard_link(&fresh, path));
+    let removed = fs::remove_file(&fresh);
+    linked.and(removed)?;
+    sync_folder(path)
+}
+
 /// Whether other users may read or write the file. Windows keeps this in the folder's access list, which is
 /// the user's own profile by default.
 pub fn is_exposed(metadata: &fs::Metadata) -> bool {
@@ -51,9 +70,11 @@ pub fn is_exposed(metadata: &fs::Metadata) -> bool {
     }
 }
 
+/// A name that no other process and no other thread of this one uses now.
 fn beside(path: &Path) -> PathBuf {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut name = path.file_name().unwrap_or_default().to_os_string();
-    name.push(format!(".{}.new", std::process::id()));
+    name.push(format!(".{}-{}.new", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed)));
     path.with_file_name(name)
 }
 
@@ -100,6 +121,17 @@ mod tests {
         write_private(&path, b"one, and longer").unwrap();
         write_private(&path, b"two").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"two");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_file_that_is_written_once_is_not_replaced_and_leaves_nothing_beside() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("key");
+        write_private_once(&path, b"one").unwrap();
+        assert!(!is_exposed(&fs::metadata(&path).unwrap()));
+        assert_eq!(write_private_once(&path, b"two").unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), b"one");
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
     }
 

@@ -11,7 +11,7 @@ mod place;
 mod signal;
 
 pub use clock::{SystemClock, SystemEntropy, secret_hex};
-pub use file::{create_private_dir, is_exposed, write_private};
+pub use file::{create_private_dir, is_exposed, write_private, write_private_once};
 pub use lock::{EngineLock, Holder, LockError, engine_holder};
 pub use mount::network_share;
 pub use place::{ZONE_DIR, default_config_path, default_data_dir, home_dir, time_zone_name};

@@ -1,5 +1,8 @@
 use std::process::Stdio;
+use std::sync::Arc;
 
+use calmirror::ports::Vault;
+use calmirror::vault::{FileVault, NoKeyring};
 use serde_json::{Value, json};
 
 use crate::stage::{Emulator, PROGRAM, Place, config_of, first_line};
@@ -272,7 +275,7 @@ fn serving_on_an_address_of_the_network_is_refused() {
 fn signing_out_keeps_the_mirror_and_wiping_deletes_it() {
     let (place, _emulator) = synced("20");
     place.run(&["logout"]).ended(0);
-    assert!(!place.data_dir().join("anna/tokens.json").exists());
+    assert!(!place.data_dir().join("anna/tokens.enc").exists());
     assert_ne!(place.run(&["agenda", "--days", "60", "--json"]).ended(0).json()["as_of"], Value::Null);
     place.run(&["sync"]).ended(3);
     place.run(&["logout", "--wipe"]).ended(0);
@@ -317,12 +320,9 @@ fn a_bundle_holds_no_subject_address_name_or_token() {
     for item in agenda["items"].as_array().unwrap() {
         secrets.extend(item["subject"].as_str().filter(|text| text.len() > 4).map(str::to_owned));
     }
-    let tokens: Value =
-        serde_json::from_slice(&std::fs::read(place.data_dir().join("anna/tokens.json")).unwrap()).unwrap();
-    secrets.extend([
-        tokens["access"].as_str().unwrap().to_owned(),
-        tokens["refresh"].as_str().unwrap().to_owned(),
-    ]);
+    let tokens = FileVault::new(&place.data_dir(), "anna", Arc::new(NoKeyring)).load().unwrap().unwrap();
+    secrets.extend([tokens.access, tokens.refresh.unwrap()].map(|token| token.expose().to_owned()));
+    secrets.push(std::fs::read_to_string(place.data_dir().join("vault.key")).unwrap());
     for secret in secrets {
         assert!(!bundle.contains(&secret), "{secret}");
     }

@@ -10,6 +10,7 @@ use calmirror::engine::{Edges, Engine, Hint, OtherMailbox, SyncOrder, Weather};
 use calmirror::flow::Progress;
 use calmirror::ports::Clock;
 use calmirror::sim::{SeededEntropy, VirtualClock};
+use calmirror::vault::NoKeyring;
 
 const NOW_MS: i64 = 1_772_438_400_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -62,6 +63,7 @@ impl House {
             http: Arc::new(self.server.clone()),
             clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::from_seed(3)),
+            keyring: Arc::new(NoKeyring),
         };
         Engine::open(self.config(group), self.dir.path(), edges)
     }

@@ -9,6 +9,7 @@ use calmirror::http::HttpClient;
 use calmirror::local::{Announcement, Door, Listen};
 use calmirror::ports::Clock;
 use calmirror::system::{SystemClock, SystemEntropy};
+use calmirror::vault::NoKeyring;
 use calmirror::zones::Zones;
 use serde_json::Value;
 
@@ -42,6 +43,7 @@ impl House {
             http: HttpClient::new().unwrap(),
             clock: clock.clone(),
             entropy: Arc::new(SystemEntropy),
+            keyring: Arc::new(NoKeyring),
         };
         let mut engine = Engine::open(config.clone(), dir.path(), edges).unwrap();
         engine.sign_in("anna", OtherMailbox::Refuse, &mut |_| {}).unwrap();

@@ -17,3 +17,5 @@ mod look;
 mod pull;
 mod sim;
 mod stage;
+#[cfg(all(feature = "keyring", target_os = "linux"))]
+mod vault;

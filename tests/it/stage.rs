@@ -69,6 +69,8 @@ impl Place {
         let mut command = Command::new(PROGRAM);
         command
             .env_clear()
+            // Not the bus of whoever runs the tests, and so not their keyring.
+            .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
             .env("HOME", self.dir.path())
             .env("TMPDIR", self.dir.path())
             .env("CALMIRROR_CONFIG", self.config_path())
@@ -98,6 +100,8 @@ impl Emulator {
     pub fn start(dir: &Path, arguments: &[&str]) -> Emulator {
         let mut child = Command::new(PROGRAM)
             .env_clear()
+            // Not the bus of whoever runs the tests, and so not their keyring.
+            .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
             .env("HOME", dir)
             .arg("emulate")
             .args(arguments)

@@ -9,6 +9,7 @@ use calmirror::config::Config;
 use calmirror::engine::{Edges, Engine};
 use calmirror::http::HttpClient;
 use calmirror::system::{SystemClock, SystemEntropy, stop_requested};
+use calmirror::vault::system_keyring;
 
 use crate::setup::Failure;
 
@@ -22,6 +23,7 @@ pub fn edges() -> Result<Edges, Failure> {
             .map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))?,
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        keyring: system_keyring(),
     })
 }
 

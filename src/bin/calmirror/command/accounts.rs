@@ -1,6 +1,5 @@
 use calmirror::config::{Effective, granted_scopes, missing_scopes};
-use calmirror::ports::Vault;
-use calmirror::vault::FileVault;
+use calmirror::vault::{KeyPlace, glance, system_keyring};
 use clap::Args;
 use serde::Serialize;
 
@@ -26,6 +25,12 @@ pub struct Row {
     /// Why the last sign-in is over, as the server's code, when it was ended.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ended: Option<String>,
+    /// Where the key of the encrypted tokens is: `keyring` or `key_file`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tokens_key: Option<KeyPlace>,
+    /// How the tokens are kept, in words.
+    #[serde(skip)]
+    pub kept: Option<String>,
     /// Why the tokens cannot be read, when they cannot.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
@@ -56,7 +61,9 @@ impl Accounts {
                     };
                     (format!("{why}: run `calmirror login --account {}`", row.name), Tone::Warning)
                 }
-                (None, true) if row.scopes_missing.is_empty() => ("signed in".to_owned(), Tone::Good),
+                (None, true) if row.scopes_missing.is_empty() => {
+                    (format!("signed in; tokens: {}", row.kept.as_deref().unwrap_or("none")), Tone::Good)
+                }
                 (None, true) => {
                     let missing = row.scopes_missing.join(", ");
                     let ask = format!("`calmirror login --account {}` asks for it", row.name);
@@ -75,12 +82,12 @@ impl Accounts {
     }
 }
 
-/// What is known about one account's sign-in, without any request.
+/// What is known about one account's sign-in, without any request and without asking the keyring.
 pub fn row(setup: &Setup, account: &Effective) -> Row {
-    let loaded = FileVault::new(&setup.data_dir, &account.name).load();
+    let loaded = glance(&setup.data_dir, &account.name);
     let problem = loaded.as_ref().err().map(ToString::to_string);
     let tokens = loaded.ok().flatten();
-    let ended = tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()).map(|ended| ended.code.clone());
+    let ended = tokens.as_ref().and_then(|tokens| tokens.ended.clone());
     let tokens = tokens.filter(|tokens| tokens.ended.is_none());
     let granted = tokens.as_ref().map(|tokens| granted_scopes(&tokens.scopes)).unwrap_or_default();
     let missing = match &tokens {
@@ -92,6 +99,8 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
         user: account.user.clone(),
         source: account.source.value.code(),
         signed_in: tokens.is_some(),
+        tokens_key: tokens.as_ref().and_then(|tokens| tokens.key),
+        kept: tokens.as_ref().map(|tokens| tokens.kept(system_keyring().name())),
         expires_at: tokens.and_then(|tokens| {
             chrono::DateTime::from_timestamp_millis(tokens.expires_at_ms).map(|at| at.to_rfc3339())
         }),

@@ -5,9 +5,9 @@ use calmirror::api::ErrorKind;
 use calmirror::config::{Config, Effective, Origin};
 use calmirror::engine::Edges;
 use calmirror::local::ENGINE_FILE;
-use calmirror::ports::{Method, Reply, Request, Vault};
+use calmirror::ports::{Method, Reply, Request, Vault, VaultError};
 use calmirror::system::{Holder, create_private_dir, engine_holder, network_share, write_private};
-use calmirror::vault::FileVault;
+use calmirror::vault::{FileVault, glance};
 use chrono::DateTime;
 use clap::Args;
 use serde::Serialize;
@@ -105,7 +105,7 @@ impl Doctor {
             let edges = edges()?;
             for account in &accounts {
                 checks.account = Some(account.name.clone());
-                check_account(&setup, account, &mut checks);
+                check_account(&setup, account, &edges, &mut checks);
                 check_servers(account, &edges, &mut checks)?;
             }
             checks.account = None;
@@ -193,7 +193,7 @@ fn check_engine(data_dir: &Path, checks: &mut Checks) {
     }
 }
 
-fn check_account(setup: &Setup, account: &Effective, checks: &mut Checks) {
+fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut Checks) {
     let name = &account.name;
     if !account.is_synchronized() {
         let origin = account.method.origin.text();
@@ -212,11 +212,16 @@ fn check_account(setup: &Setup, account: &Effective, checks: &mut Checks) {
         Err(error) => checks.fail("mirror", error.to_string(), format!("calmirror sync --account {name}")),
     }
     let login = format!("calmirror login --device-code --account {name}");
-    match FileVault::new(&setup.data_dir, name).load() {
+    match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
+        Err(error @ VaultError::Keyring { .. }) => {
+            checks.fail("tokens", error.to_string(), "open the keyring, then calmirror doctor again");
+        }
         Err(error) => checks.fail("tokens", error.to_string(), login),
         Ok(None) => checks.fail("tokens", "not signed in", login),
         Ok(Some(tokens)) => {
-            checks.ok("tokens", "signed in");
+            let kept = glance(&setup.data_dir, name).ok().flatten();
+            let kept = kept.map(|kept| format!("; tokens: {}", kept.kept(edges.keyring.name())));
+            checks.ok("tokens", format!("signed in{}", kept.unwrap_or_default()));
             if tokens.refresh.is_none() {
                 checks.warn("tokens", "without a refresh token the sign-in ends within hours", login);
             }

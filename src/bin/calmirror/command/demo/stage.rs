@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use calmirror::api::{AgendaCall, ChangeLine, ChangesCall, Error, ErrorKind, Mirrors, ShowCall};
 use calmirror::config::{Config, Effective};
 use calmirror::emulator::{Edit, Options, Running, Source};
-use calmirror::engine::{DevicePrompt, Engine, OtherMailbox, SyncOrder};
+use calmirror::engine::{DevicePrompt, Edges, Engine, OtherMailbox, SyncOrder};
 use calmirror::local::{Door, Listen, SyncAnswer};
 use calmirror::model::Key;
 use calmirror::ports::Clock;
 use calmirror::system::{SystemClock, create_private_dir, secret_hex};
+use calmirror::vault::NoKeyring;
 use chrono::NaiveDate;
 use serde_json::{Map, Value, json};
 
@@ -24,7 +25,7 @@ use crate::command::demo::teller::Teller;
 use crate::command::emulate::start;
 use crate::command::event_table::{marks, short_span};
 use crate::command::sync::{print_answer, print_json_line, progress_json};
-use crate::engine::{Stop, open};
+use crate::engine::{Stop, edges};
 use crate::output::{Output, Tone};
 use crate::progress::Bar;
 use crate::setup::{Failure, new_mirrors};
@@ -107,7 +108,9 @@ impl Stage {
         let config = Config::parse(&config_text(&origin))
             .map_err(|problems| Failure::Config { path: PathBuf::from("demo"), problems })?;
         let directory = Throwaway::new()?;
-        let engine = open(config.clone(), directory.path())?;
+        // A sign-in that lives for a minute leaves nothing in the user's own keyring.
+        let edges = Edges { keyring: Arc::new(NoKeyring), ..edges()? };
+        let engine = Engine::open(config.clone(), directory.path(), edges)?;
         let mirrors = new_mirrors(config, directory.path());
         let account = mirrors.account(Some(ACCOUNT))?;
         Ok(Stage {
