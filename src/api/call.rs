@@ -463,7 +463,7 @@ impl Mirrors {
     }
 
     fn is_signed_in(&self, account: &Effective) -> bool {
-        matches!(FileVault::new(&self.data_dir, &account.name).load(), Ok(Some(_)))
+        matches!(FileVault::new(&self.data_dir, &account.name).load(), Ok(Some(tokens)) if tokens.ended.is_none())
     }
 
     fn with_look<T>(

@@ -15,5 +15,6 @@ mod hostile;
 mod local;
 mod look;
 mod pull;
+mod sign_in;
 mod sim;
 mod stage;

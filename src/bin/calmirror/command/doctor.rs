@@ -211,10 +211,11 @@ fn check_account(setup: &Setup, account: &Effective, checks: &mut Checks) {
         Ok(None) => checks.warn("mirror", "there is none yet", format!("calmirror sync --account {name}")),
         Err(error) => checks.fail("mirror", error.to_string(), format!("calmirror sync --account {name}")),
     }
-    let login = format!("calmirror login --device-code --account {name}");
+    let login = format!("calmirror login --account {name}");
     match FileVault::new(&setup.data_dir, name).load() {
         Err(error) => checks.fail("tokens", error.to_string(), login),
         Ok(None) => checks.fail("tokens", "not signed in", login),
+        Ok(Some(tokens)) if tokens.ended.is_some() => checks.fail("tokens", "the sign-in is over", login),
         Ok(Some(tokens)) => {
             checks.ok("tokens", "signed in");
             if tokens.refresh.is_none() {
