@@ -25,16 +25,72 @@ const ID_HEAD: &str =
     "AAkALgAAAAAAHYQDEapmEc2byACqAC-EWg0A5c7rJ0mQ8kqB3v1aYw2nTAAAAAABDQAA5c7rJ0mQ8kqB3v1aYw2nTAAB";
 const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 const WORDS: [&str; 48] = [
-    "review", "planning", "budget", "release", "customer", "design", "quarter", "team", "weekly", "status",
-    "draft", "contract", "please", "agenda", "minutes", "project", "interview", "training", "roadmap", "launch",
-    "delivery", "and", "with", "for", "the", "open", "questions", "numbers", "before", "after", "office",
-    "supplier", "quality", "report", "figures", "travel", "booking", "Zürich", "München", "Café", "follow-up",
-    "decision", "architecture", "migration", "security", "audit", "workshop", "retrospective",
+    "review",
+    "planning",
+    "budget",
+    "release",
+    "customer",
+    "design",
+    "quarter",
+    "team",
+    "weekly",
+    "status",
+    "draft",
+    "contract",
+    "please",
+    "agenda",
+    "minutes",
+    "project",
+    "interview",
+    "training",
+    "roadmap",
+    "launch",
+    "delivery",
+    "and",
+    "with",
+    "for",
+    "the",
+    "open",
+    "questions",
+    "numbers",
+    "before",
+    "after",
+    "office",
+    "supplier",
+    "quality",
+    "report",
+    "figures",
+    "travel",
+    "booking",
+    "Zürich",
+    "München",
+    "Café",
+    "follow-up",
+    "decision",
+    "architecture",
+    "migration",
+    "security",
+    "audit",
+    "workshop",
+    "retrospective",
 ];
 const NAMES: [&str; 16] = [
-    "Anna Müller", "Ben Okafor", "Chloé Martin", "David Kim", "Elena Rossi", "Farid Haddad", "Grace Lee",
-    "Hugo Novák", "Ines Alvarez", "Jonas Berg", "Kira Sato", "Liam Walsh", "Maya Patel", "Noah Weiss",
-    "Olga Petrova", "Pedro Silva",
+    "Anna Müller",
+    "Ben Okafor",
+    "Chloé Martin",
+    "David Kim",
+    "Elena Rossi",
+    "Farid Haddad",
+    "Grace Lee",
+    "Hugo Novák",
+    "Ines Alvarez",
+    "Jonas Berg",
+    "Kira Sato",
+    "Liam Walsh",
+    "Maya Patel",
+    "Noah Weiss",
+    "Olga Petrova",
+    "Pedro Silva",
 ];
 
 /// The rows as JSON objects in the server's order, and what the look-ups need.
@@ -198,8 +254,7 @@ fn full_row(rng: &mut Rng, single: &Single, kind: &Kind<'_>) -> String {
         ),
     };
     let is_all_day = single.minutes == 1_440;
-    let start_ms =
-        if is_all_day { single.start_ms.div_euclid(DAY_MS) * DAY_MS } else { single.start_ms };
+    let start_ms = if is_all_day { single.start_ms.div_euclid(DAY_MS) * DAY_MS } else { single.start_ms };
     let end_ms = start_ms + single.minutes * 60_000;
     let length = [0, 0, 80, 160, 240, 600, 900, 1_200, 1_600, 2_000][rng.usize(..10)];
     let body = words(rng, length);

@@ -48,7 +48,9 @@ pub fn run_child(what: &str, address: SocketAddr, file: &Path) -> Told {
             let width = if what == "bare" { Width::Narrow } else { Width::Wide };
             let runtime = ours::runtime();
             let client = bare::client();
-            let link = format!("http://{address}/v1.0/me/calendars/{CALENDAR_ID}/calendarView/delta?startDateTime=a&endDateTime=b");
+            let link = format!(
+                "http://{address}/v1.0/me/calendars/{CALENDAR_ID}/calendarView/delta?startDateTime=a&endDateTime=b"
+            );
             began = Instant::now();
             rows = runtime.block_on(bare::sync(&client, link, file, width));
         }
@@ -95,7 +97,8 @@ pub fn measure(
     for _ in 0..runs {
         for (place, what) in ["bare", "ours", "bare-wide"].into_iter().enumerate() {
             let file = fresh(dir);
-            let told: Told = child::run(&["first-sync", what, &server.address.to_string(), file.to_str().unwrap()]);
+            let told: Told =
+                child::run(&["first-sync", what, &server.address.to_string(), file.to_str().unwrap()]);
             let asked = control(server.address, "tell");
             assert!(asked.unknown.is_empty(), "nothing was prepared for {:?}", asked.unknown);
             assert_eq!(told.rows, items as u64, "{what} wrote another number of rows");
@@ -158,7 +161,11 @@ pub fn compare_peaks(table: &mut Table, peaks: &[Peak]) {
     let [small, .., large] = peaks else { return };
     let ratio = large.kib.max() / small.kib.max();
     table.add(Line {
-        measure: format!("peak memory, {} against {} items", thousands(large.items as f64), thousands(small.items as f64)),
+        measure: format!(
+            "peak memory, {} against {} items",
+            thousands(large.items as f64),
+            thousands(small.items as f64)
+        ),
         bound: mib(small.kib.max()),
         ours: mib(large.kib.max()),
         ratio: format!("{ratio:.2}"),

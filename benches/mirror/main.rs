@@ -84,8 +84,7 @@ fn main() {
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
             if ["quiet", "changes", "agenda", "open"].into_iter().any(wants) {
-                let upkeep: f64 =
-                    child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
+                let upkeep: f64 = child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
                     measure: format!("text index of {} items, after the sync", thousands(*items as f64)),
                     ours: seconds(upkeep),
@@ -146,12 +145,10 @@ fn run_child(args: &[String]) {
         ["quiet", address, file] => {
             serde_json::to_string(&rounds::quiet_child(address.parse().unwrap(), Path::new(file)))
         }
-        ["changes", small, small_file, large, large_file] => {
-            serde_json::to_string(&rounds::changed_child(
-                [small, large].map(|address| address.parse().unwrap()),
-                [Path::new(small_file), Path::new(large_file)],
-            ))
-        }
+        ["changes", small, small_file, large, large_file] => serde_json::to_string(&rounds::changed_child(
+            [small, large].map(|address| address.parse().unwrap()),
+            [Path::new(small_file), Path::new(large_file)],
+        )),
         other => panic!("no such case: {other:?}"),
     };
     println!("{}", told.unwrap());

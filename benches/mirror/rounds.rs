@@ -61,9 +61,8 @@ pub fn quiet_child(address: SocketAddr, file: &Path) -> Quiet {
     let runtime = Arc::new(ours::runtime());
     let mut session = ours::Session::start_on(Arc::clone(&runtime), address, file);
     let client = bare::client();
-    let link = format!(
-        "http://{address}/v1.0/me/calendars/{CALENDAR_ID}/calendarView/delta?$deltatoken=quiet"
-    );
+    let link =
+        format!("http://{address}/v1.0/me/calendars/{CALENDAR_ID}/calendarView/delta?$deltatoken=quiet");
     let mut told = Quiet::default();
     control(address, "quiet");
     for batch in 0..=QUIET_BATCHES {

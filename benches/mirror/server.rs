@@ -23,7 +23,10 @@ impl Rendered {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
         encoder.write_all(body.as_bytes()).unwrap();
         let packed = encoder.finish().unwrap();
-        Rendered { plain: reply(200, "", body.as_bytes()), gzip: reply(200, "content-encoding: gzip\r\n", &packed) }
+        Rendered {
+            plain: reply(200, "", body.as_bytes()),
+            gzip: reply(200, "content-encoding: gzip\r\n", &packed),
+        }
     }
 }
 
@@ -148,7 +151,8 @@ fn serve(shelf: &Shelf, stream: &TcpStream) -> std::io::Result<()> {
             return Ok(());
         }
         let mut words = line.split_ascii_whitespace();
-        let (method, target) = (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
+        let (method, target) =
+            (words.next().unwrap_or_default().to_owned(), words.next().unwrap_or_default().to_owned());
         let mut length = 0;
         let mut takes_gzip = false;
         loop {

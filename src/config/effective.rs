@@ -142,8 +142,10 @@ impl Effective {
                 show("graph_app.graph_url", json!(self.graph_url.value), self.graph_url.origin),
                 show("graph_app.authority_url", json!(self.authority_url.value), self.authority_url.origin),
                 show("graph_app.scopes", json!(self.scopes.value), self.scopes.origin),
-                show("graph_app.scopes_for", json!(self.scope_purposes()), self.scopes.origin),
             ]);
+            lines.extend(self.scope_purposes().into_iter().map(|(scope, purpose)| {
+                show(&format!("graph_app.scopes.{scope}"), json!(purpose), self.scopes.origin)
+            }));
         }
         lines.extend([
             show("window.past", json!(span_text(self.window_past.value)), self.window_past.origin),

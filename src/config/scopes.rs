@@ -25,26 +25,35 @@ pub const FULL_SCOPES: [&str; 6] = [
     "User.ReadBasic.All",
 ];
 
-/// Known permissions and what they are for.
+/// Known permissions and what they are for: honest about those that only the registration's other users need.
 const PURPOSES: &[(&str, &str)] = &[
     ("openid", "to sign you in"),
     ("profile", "to sign you in"),
     ("offline_access", "to stay signed in without asking again"),
-    ("Calendars.ReadWrite", "to mirror your calendars and to send the changes you make"),
+    ("Calendars.ReadWrite", "to mirror your calendars, and to send the changes that you make"),
     ("Calendars.Read", "to mirror your calendars, without changing them"),
     ("Calendars.ReadWrite.Shared", "to mirror and change calendars that others share with you"),
     ("Calendars.Read.Shared", "to mirror calendars that others share with you"),
-    ("Contacts.ReadWrite", "to show the names of people you meet from your contacts"),
-    ("Mail.ReadWrite", "to work with meeting requests in your mailbox"),
+    (
+        "Contacts.ReadWrite",
+        "for looking up contacts; part of the full registration, not used by calmirror yet",
+    ),
+    (
+        "Mail.ReadWrite",
+        "for meeting requests in the mailbox; part of the full registration, not used by calmirror yet",
+    ),
     (
         "MailboxSettings.ReadWrite",
-        "to follow your time zone and working hours, and to set out-of-office replies",
+        "for time zone, working hours and out-of-office replies; part of the full registration, not used by calmirror yet",
     ),
-    ("MailboxSettings.Read", "to follow your time zone and working hours"),
+    ("MailboxSettings.Read", "for time zone and working hours; not used by calmirror yet"),
     ("User.Read", "to make sure that it is your mailbox"),
-    ("User.ReadBasic.All", "to show the names of colleagues"),
-    ("Presence.Read", "to read your presence"),
-    ("Presence.ReadWrite", "to set your presence from your calendar"),
+    (
+        "User.ReadBasic.All",
+        "for the names of colleagues; part of the full registration, not used by calmirror yet",
+    ),
+    ("Presence.Read", "for your presence at Microsoft; not used by calmirror yet"),
+    ("Presence.ReadWrite", "for your presence at Microsoft; not used by calmirror yet"),
 ];
 
 impl Scopes {

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::{Effective, Method, SourceKind};
+use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
@@ -29,7 +29,6 @@ pub(super) struct Desk {
     folder: PathBuf,
     edges: Edges,
     mirror: Mirror,
-    vault: Arc<FileVault>,
     session: Arc<Session>,
     graph: Graph,
     /// The zone of the timestamps in its reports.
@@ -60,7 +59,7 @@ impl Desk {
         let bearer = session.clone() as Arc<dyn Bearer>;
         let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
         let zone = zone_of(&effective);
-        Ok(Desk { effective, folder, edges: edges.clone(), mirror, vault, session, graph, zone })
+        Ok(Desk { effective, folder, edges: edges.clone(), mirror, session, graph, zone })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
@@ -250,16 +249,6 @@ impl Desk {
         self.session.replace(tokens).await.map_err(vault_error)
     }
 
-    pub(super) fn sign_out(self, what: SignOut) -> Result<(), Error> {
-        self.vault.remove().map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))?;
-        let path = self.mirror.path().to_path_buf();
-        self.mirror.close().map_err(Error::from)?;
-        match what {
-            SignOut::Keep => Ok(()),
-            SignOut::Wipe => remove_mirror(&path),
-        }
-    }
-
     /// Deletes the mirror and opens an empty one.
     fn wipe(&mut self) -> Result<(), Error> {
         let path = self.folder.join(MIRROR_FILE);
@@ -340,12 +329,22 @@ fn check_policy(effective: &Effective) -> Result<(), Error> {
     Ok(())
 }
 
+/// Forgets an account's tokens, and its mirror when asked. Needs neither a policy that allows the account nor a
+/// readable token file: signing out always works.
+pub(super) fn sign_out(data_dir: &Path, account: &str, what: SignOut, edges: &Edges) -> Result<(), Error> {
+    FileVault::new(data_dir, account, edges.keyring.clone()).remove().map_err(vault_error)?;
+    match what {
+        SignOut::Keep => Ok(()),
+        SignOut::Wipe => remove_mirror(&data_dir.join(account).join(MIRROR_FILE)),
+    }
+}
+
 fn sign_in_site(effective: &Effective) -> SignInSite {
     SignInSite {
         authority_url: effective.authority_url.value.clone(),
         tenant: effective.tenant.clone(),
         client_id: effective.client_id.clone(),
-        scopes: effective.scopes.value.clone(),
+        scopes: qualified(&effective.scopes.value, &effective.graph_url.value),
     }
 }
 
@@ -357,6 +356,18 @@ fn zone_of(effective: &Effective) -> Zone {
         .flatten()
         .find_map(|name| zones.resolve(&name))
         .unwrap_or_else(Zone::utc)
+}
+
+/// A national cloud reads a bare permission as one of the global Graph: there it is named with its own.
+fn qualified(scopes: &[String], graph_url: &str) -> Vec<String> {
+    let origin = graph_url.trim_end_matches('/');
+    let is_national =
+        [Cloud::UsGov, Cloud::UsDod, Cloud::China].iter().any(|cloud| cloud.graph_url() == origin);
+    let is_bare = |scope: &String| !scope.contains("://") && !SIGN_IN_SCOPES.contains(&scope.as_str());
+    scopes
+        .iter()
+        .map(|scope| if is_national && is_bare(scope) { format!("{origin}/{scope}") } else { scope.clone() })
+        .collect()
 }
 
 fn in_ms(duration: std::time::Duration) -> i64 {
@@ -398,4 +409,19 @@ fn sign_in_error(error: SignInError) -> Error {
 
 fn vault_error(error: VaultError) -> Error {
     Error::because(ErrorKind::Failed, error.to_string(), error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_national_cloud_is_asked_for_its_own_permissions_and_the_global_one_for_bare_names() {
+        let scopes = ["openid", "User.Read", "https://graph.microsoft.us/X.Read"].map(str::to_owned);
+        assert_eq!(qualified(&scopes, "https://graph.microsoft.com"), scopes);
+        assert_eq!(
+            qualified(&scopes, "https://dod-graph.microsoft.us"),
+            ["openid", "https://dod-graph.microsoft.us/User.Read", "https://graph.microsoft.us/X.Read"]
+        );
+    }
 }

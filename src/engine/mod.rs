@@ -277,9 +277,11 @@ impl Engine {
     /// # Errors
     /// When a file cannot be removed.
     pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
-        self.open_desk(account)?;
-        let desk = self.desks.remove(account).ok_or_else(|| unknown_account(account))?;
-        desk.sign_out(what)
+        self.config.account(account).ok_or_else(|| unknown_account(account))?;
+        if let Some(desk) = self.desks.remove(account) {
+            desk.close()?;
+        }
+        desk::sign_out(&self.data_dir, account, what, &self.edges)
     }
 
     fn open_desk(&mut self, account: &str) -> Result<(), Error> {

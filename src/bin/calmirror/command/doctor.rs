@@ -211,13 +211,14 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
         Ok(None) => checks.warn("mirror", "there is none yet", format!("calmirror sync --account {name}")),
         Err(error) => checks.fail("mirror", error.to_string(), format!("calmirror sync --account {name}")),
     }
-    let login = format!("calmirror login --device-code --account {name}");
+    let login = format!("calmirror login --account {name}");
     match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
         Err(error @ VaultError::Keyring { .. }) => {
             checks.fail("tokens", error.to_string(), "open the keyring, then calmirror doctor again");
         }
         Err(error) => checks.fail("tokens", error.to_string(), login),
         Ok(None) => checks.fail("tokens", "not signed in", login),
+        Ok(Some(tokens)) if tokens.ended.is_some() => checks.fail("tokens", "the sign-in is over", login),
         Ok(Some(tokens)) => {
             let kept = glance(&setup.data_dir, name).ok().flatten();
             let kept = kept.map(|kept| format!("; tokens: {}", kept.kept(edges.keyring.name())));
