@@ -77,7 +77,7 @@ impl Session {
     pub fn pull(&mut self) -> PullReport {
         let order = PullOrder {
             is_full: false,
-            lists_calendars: false,
+            is_asked: false,
             past_ms: REACH_DAYS * DAY_MS,
             future_ms: REACH_DAYS * DAY_MS,
         };
