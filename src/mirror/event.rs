@@ -53,6 +53,16 @@ const REWRITE: &str = "UPDATE event SET calendar_id = ?1, kind = ?2, is_present 
         location = ?22, original_time_zone = ?23, organizer_name = ?24, organizer_address = ?25, attendees = ?26,
         categories = ?27, online_provider = ?28, online_join_url = ?29, web_link = ?30, transaction_id = ?31
     WHERE id = ?32";
+/// The same for a row that stays where it is: no column of an index is set, so that no index page is written. Most
+/// changes leave the times alone.
+const REWRITE_IN_PLACE: &str = "UPDATE event SET seen_gen = max(seen_gen, ?3), change_key = ?4, fingerprint = ?5,
+        original_start_ms = ?9, modified_ms = ?10, is_all_day = ?11, is_cancelled = ?12, is_organizer = ?13,
+        show_as = ?14, sensitivity = ?15, importance = ?16, response = ?17, reminder_minutes = ?18, ical_uid = ?19,
+        subject = ?20, body_preview = ?21, location = ?22, original_time_zone = ?23, organizer_name = ?24,
+        organizer_address = ?25, attendees = ?26, categories = ?27, online_provider = ?28, online_join_url = ?29,
+        web_link = ?30, transaction_id = ?31
+    WHERE id = ?32 AND calendar_id = ?1 AND kind = ?2 AND is_present = 1 AND series_id IS ?6 AND start_ms = ?7
+      AND end_ms = ?8";
 const REKEY: &str = "UPDATE event SET change_key = ?2, seen_gen = max(seen_gen, ?3) WHERE id = ?1";
 const TOUCH: &str = "UPDATE event SET seen_gen = max(seen_gen, ?2) WHERE id = ?1";
 const BY_KEY: &str = "SELECT id, calendar_id, kind = 'master' AND is_present = 1 FROM event WHERE key = ?1";
@@ -167,6 +177,7 @@ struct Hand<'c> {
     now_ms: i64,
     insert: CachedStatement<'c>,
     rewrite: CachedStatement<'c>,
+    rewrite_in_place: CachedStatement<'c>,
     touch: CachedStatement<'c>,
     feed: Feed<'c>,
     bodies: Bodies<'c>,
@@ -190,6 +201,7 @@ impl<'c> Hand<'c> {
             now_ms,
             insert: conn.prepare_cached(INSERT).doing("preparing a page")?,
             rewrite: conn.prepare_cached(REWRITE).doing("preparing a page")?,
+            rewrite_in_place: conn.prepare_cached(REWRITE_IN_PLACE).doing("preparing a page")?,
             touch: conn.prepare_cached(TOUCH).doing("preparing a page")?,
             feed: Feed::new(conn, now_ms)?,
             bodies: Bodies::new(conn)?,
@@ -297,7 +309,9 @@ impl<'c> Hand<'c> {
         let row = Columns::of(record);
         let mut params = row.bind(&self.frame, fingerprint, &series_id);
         params.push(&id);
-        self.rewrite.execute(params.as_slice()).doing("writing a row")?;
+        if self.rewrite_in_place.execute(params.as_slice()).doing("writing a row")? == 0 {
+            self.rewrite.execute(params.as_slice()).doing("writing a row")?;
+        }
         removal::end(self.conn, id)?;
         self.written(id, key, record, false, was_shown)
     }
