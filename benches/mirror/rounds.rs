@@ -183,7 +183,9 @@ pub fn changed_child(servers: [SocketAddr; 2], files: [&Path; 2]) -> Changed {
     for server in servers {
         control(server, "quiet");
     }
-    sessions.map(ours::Session::close);
+    for session in sessions {
+        session.close();
+    }
     told
 }
 

@@ -117,7 +117,7 @@ pub struct FreeCall {
 pub struct ChangesCall {
     /// After this place; 0: from the beginning.
     pub since: i64,
-    /// The most lines, cut at [`CHANGES_MAX`].
+    /// The most lines, cut at `CHANGES_MAX`.
     pub limit: Option<u32>,
 }
 
