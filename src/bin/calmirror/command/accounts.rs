@@ -1,4 +1,6 @@
-use calmirror::config::{Effective, granted_scopes, missing_scopes};
+use std::collections::BTreeSet;
+
+use calmirror::config::{Effective, granted_scopes, missing_scopes, scope_purpose};
 use calmirror::ports::Vault;
 use calmirror::vault::FileVault;
 use clap::Args;
@@ -46,7 +48,9 @@ impl Accounts {
             ))?;
         }
         let mut table = plain_table(4, &[0, 2]);
+        let mut missing_everywhere = BTreeSet::new();
         for row in rows {
+            missing_everywhere.extend(row.scopes_missing.iter().cloned());
             let (text, tone) = match (&row.problem, row.signed_in) {
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
                 (None, false) => {
@@ -71,6 +75,10 @@ impl Accounts {
             ]);
         }
         output.table(&mut table)?;
+        for scope in missing_everywhere {
+            let purpose = scope_purpose(&scope).unwrap_or("as your administrator configured");
+            output.line(format!("  {} - {purpose}", clean(&scope)))?;
+        }
         Ok(0)
     }
 }
