@@ -138,6 +138,9 @@ impl Desk {
                 self.mirror.bind(&mailbox, identity.user_principal_name.as_deref())?;
                 Ok(Ok(()))
             }
+            // A mailbox that does not say whose it is cannot be bound; its calendars may be read all the same. A
+            // sign-in is stricter.
+            Err(Fault::Refused { status: 403 | 404, .. }) => Ok(Ok(())),
             Err(fault) => Ok(Err(fault)),
         }
     }

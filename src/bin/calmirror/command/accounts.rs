@@ -1,4 +1,6 @@
-use calmirror::config::{Effective, granted_scopes, missing_scopes};
+use std::collections::BTreeSet;
+
+use calmirror::config::{Effective, granted_scopes, missing_scopes, scope_purpose};
 use calmirror::vault::{KeyPlace, glance, system_keyring};
 use clap::Args;
 use serde::Serialize;
@@ -51,7 +53,9 @@ impl Accounts {
             ))?;
         }
         let mut table = plain_table(4, &[0, 2]);
+        let mut missing_everywhere = BTreeSet::new();
         for row in rows {
+            missing_everywhere.extend(row.scopes_missing.iter().cloned());
             let (text, tone) = match (&row.problem, row.signed_in) {
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
                 (None, false) => {
@@ -78,6 +82,10 @@ impl Accounts {
             ]);
         }
         output.table(&mut table)?;
+        for scope in missing_everywhere {
+            let purpose = scope_purpose(&scope).unwrap_or("as your administrator configured");
+            output.line(format!("  {} - {purpose}", clean(&scope)))?;
+        }
         Ok(0)
     }
 }
