@@ -17,6 +17,7 @@ pub struct Output {
     stdout: BufWriter<Stdout>,
     stderr: Stderr,
     is_json: bool,
+    is_terminal: bool,
     is_colored: bool,
     is_progress_shown: bool,
     width: Option<u16>,
@@ -46,6 +47,7 @@ impl Output {
             stdout: BufWriter::new(io::stdout()),
             stderr: io::stderr(),
             is_json,
+            is_terminal,
             is_colored: is_terminal && !is_dumb && !no_color,
             is_progress_shown: io::stderr().is_terminal() && !is_dumb && !is_json,
             width: width.map(|width| width.max(WIDTH_MIN)),
@@ -56,6 +58,11 @@ impl Output {
     /// Whether the caller asked for JSON.
     pub fn is_json(&self) -> bool {
         self.is_json
+    }
+
+    /// Whether a person looks at stdout.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
     }
 
     /// Whether bars and spinners may be drawn on stderr.
