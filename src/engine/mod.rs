@@ -218,9 +218,9 @@ impl Engine {
         let Engine { desks, runtime, inbox, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
         let work = desk.sync(order, watch::Urgency::Asked, progress);
-        runtime
-            .block_on(inbox.unless_stopped(work))
-            .unwrap_or_else(|| Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there")))
+        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there"))
+        })
     }
 
     /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.

@@ -219,6 +219,72 @@ fn a_newer_mirror_ends_with_6_and_is_left_alone() {
     assert!(ran.stderr.contains("newer"), "{}", ran.stderr);
     place.run(&["sync"]).ended(6);
     assert!(path.exists());
+    assert_eq!(last_error(&place), "mirror_newer");
+    assert!(place.run(&["status"]).ended(0).stdout.contains("update calmirror"));
+    let doctor = place.run(&["doctor", "--json"]).ended(1).json();
+    let mirror =
+        doctor["checks"].as_array().unwrap().iter().find(|check| check["check"] == "mirror").unwrap();
+    assert!(mirror["todo"].as_str().unwrap().contains("update"), "{mirror}");
+}
+
+fn last_error(place: &Place) -> String {
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    let account = &status["accounts"][0];
+    assert_eq!(account["calendars"], json!([]));
+    account["last_error"]["kind"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_mirror_that_cannot_be_read_is_its_accounts_error_and_no_end_of_status() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    let path = place.data_dir().join("anna/mirror.db");
+    std::fs::create_dir_all(&path).unwrap();
+    assert_eq!(last_error(&place), "mirror_unusable");
+    place.run(&["agenda"]).ended(6);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, vec![7; 8_192]).unwrap();
+    assert_eq!(last_error(&place), "mirror_damaged");
+    assert!(place.run(&["status"]).ended(0).stdout.contains("sets it aside"));
+}
+
+#[test]
+fn wrong_values_are_said_in_our_own_words_and_as_json_when_asked() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    for (arguments, words) in [
+        (&["changes", "--since", "-1"][..], "since"),
+        (&["agenda", "--day", "-1"], "2026-03-29"),
+        (&["agenda", "--day", "9999-12-31"], "year"),
+        (&["agenda", "--from", "0001-01-01"], "year"),
+        (&["search", "x", "--limit", "0"], "limit"),
+        (&["emulate", "--events", "900000000"], "500000"),
+    ] {
+        let ran = place.run(arguments).ended(2);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+    }
+    let ran = place.run(&["agenda", "--bogus", "--json"]).ended(2);
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "usage");
+    std::fs::write(place.data_dir(), "a file").unwrap();
+    assert!(place.run(&["agenda"]).ended(2).stderr.contains("no directory"));
+}
+
+#[test]
+fn what_is_not_mirrored_is_not_called_free_and_the_footer_says_so() {
+    let (place, _emulator) = synced("20");
+    let far = day_in(3_000);
+    let free = place.run(&["free", "--from", &far, "--to", &day_in(3_005), "--json"]).ended(0).json();
+    assert_eq!(free["items"], json!([]));
+    assert!(free["known"]["to"].is_string(), "{free}");
+    for command in ["free", "busy", "agenda"] {
+        let human = place.run(&[command, "--from", &day_in(0), "--to", &far]).ended(0).stdout;
+        assert!(human.contains("Nothing is known after"), "{human}");
+    }
+    assert!(place.run(&["agenda", "--day", &far]).ended(0).stdout.contains("Nothing is known."));
+    let found = place.run(&["search", "a", "--limit", "1", "--json"]).ended(0).json();
+    assert_eq!((found["items"].as_array().unwrap().len(), &found["more"]), (1, &json!(true)));
+    assert!(place.run(&["search", "a", "--limit", "1"]).ended(0).stdout.contains("there are more"));
+    let accepted = place.run(&["sync", "--accept-removals"]).ended(0).stdout;
+    assert!(accepted.contains("no removal was held back"), "{accepted}");
 }
 
 #[test]
@@ -247,7 +313,8 @@ fn a_sync_beside_a_process_without_a_door_waits_for_it_and_says_so_once() {
 
 #[cfg(unix)]
 fn terminate(child: &mut std::process::Child) -> Option<i32> {
-    let killed = std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
     assert!(killed.success());
     child.wait().unwrap().code()
 }

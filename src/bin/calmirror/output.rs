@@ -12,6 +12,9 @@ use crate::text::escape_json;
 /// Narrower terminals get what a terminal of this width would show.
 const WIDTH_MIN: u16 = 40;
 
+/// Below this tables leave out what can be left out.
+const WIDTH_ROOMY: u16 = 60;
+
 /// Where a command writes.
 pub struct Output {
     stdout: BufWriter<Stdout>,
@@ -63,6 +66,11 @@ impl Output {
     /// Whether a person looks at stdout.
     pub fn is_terminal(&self) -> bool {
         self.is_terminal
+    }
+
+    /// Whether tables must do with little room.
+    pub fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < WIDTH_ROOMY)
     }
 
     /// Whether bars and spinners may be drawn on stderr.

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calmirror::api::{Error, ErrorKind};
-use calmirror::engine::{Engine, Seen, SyncReport};
+use calmirror::engine::{Accept, Engine, Seen, SyncReport};
 use calmirror::flow::Progress;
 use calmirror::local::{Announcement, Door, Listen, SyncAnswer, SyncCall, WeatherAnswer};
 use calmirror::model::Broken;
@@ -61,10 +61,30 @@ impl Sync {
             accepts_removals: self.accept_removals,
             calendar: self.calendar,
         };
+        let is_idle_accept = call.accepts_removals && held_before(&setup, &call)? == 0;
         let answer = sync_or_ask(&setup, &call, output)?;
         print_answer(output, &answer, None, setup.mirrors.now_ms())?;
+        if is_idle_accept && !output.is_json() {
+            output.line(match call.calendar {
+                Some(_) => "  no removal was held back in this calendar",
+                None => "  no removal was held back",
+            })?;
+        }
         Ok(answer.exit_code())
     }
+}
+
+/// How many removals wait to be accepted where the call accepts them.
+fn held_before(setup: &Setup, call: &SyncCall) -> Result<u64, Failure> {
+    let (account, order) = call.order(&setup.mirrors)?;
+    let status = setup.mirrors.status(Some(&account))?;
+    let calendars = status.accounts.into_iter().flat_map(|account| account.calendars);
+    let meant = calendars.filter(|calendar| match &order.accept_removals {
+        Accept::None => false,
+        Accept::All => true,
+        Accept::Calendar(key) => *key == calendar.id,
+    });
+    Ok(meant.map(|calendar| calendar.held_removals).sum())
 }
 
 /// Syncs; where another process runs the engine, has it sync; where that one has no door (it only syncs, too) or is
@@ -90,7 +110,8 @@ fn sync_or_ask(setup: &Setup, call: &SyncCall, output: &mut Output) -> Result<Sy
         loop {
             if waited >= WAIT_MAX {
                 let minutes = WAIT_MAX.as_secs() / 60;
-                let text = format!("{busy}; it was waited for {minutes} minutes: stop it, or try again later");
+                let text =
+                    format!("{busy}; it was waited for {minutes} minutes: stop it, or try again later");
                 return Err(Failure::new(ErrorKind::Busy, text));
             }
             std::thread::sleep(WAIT_STEP);
@@ -245,7 +266,8 @@ fn ask_other(engine: &Announcement, call: &SyncCall, busy: &Error) -> Result<Opt
         // It goes, or is gone: refused, or cut in the middle.
         Err(HttpError::Broken(Broken::Connect | Broken::Reset | Broken::Protocol)) => return Ok(None),
         Err(error) => {
-            let text = format!("{busy}, and its local API does not answer ({error}); wait for it, or stop it");
+            let text =
+                format!("{busy}, and its local API does not answer ({error}); wait for it, or stop it");
             return Err(Failure::Api(Error::because(ErrorKind::Busy, text, error)));
         }
     };
