@@ -116,6 +116,8 @@ pub struct AgendaAnswer {
     pub from: String,
     /// First instant after.
     pub to: String,
+    /// The time that the calendars asked are known for; null while one was never pulled whole.
+    pub known: Option<WindowAnswer>,
     /// By start, all-day first, then end, then id.
     pub items: Vec<Event>,
 }
@@ -129,6 +131,14 @@ pub struct ListAnswer<T> {
     pub fresh: bool,
     /// As in [`AgendaAnswer`].
     pub time_zone: String,
+    /// First instant asked for; null when there is none.
+    pub from: Option<String>,
+    /// First instant after; null when there is none.
+    pub to: Option<String>,
+    /// As in [`AgendaAnswer`].
+    pub known: Option<WindowAnswer>,
+    /// Whether more was found than is listed; those nearest to now are.
+    pub more: bool,
     /// What was found, by start.
     pub items: Vec<T>,
 }
@@ -177,6 +187,8 @@ pub struct AccountStatus {
     pub signed_in: bool,
     /// online, offline or throttled, as of the last attempt.
     pub network: NetworkState,
+    /// The last attempt to reach the server; null before the first.
+    pub attempted_at: Option<String>,
     /// No request before this.
     pub throttled_until: Option<String>,
     /// The last failure, until a success clears it.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use chrono::{Days, NaiveDate, NaiveTime, Weekday as ChronoWeekday};
 use serde::Serialize;
 
+use crate::api::look::check_year;
 use crate::api::{
     AccountFacts, AgendaAnswer, AgendaAsk, BusyAsk, ChangeLine, EngineStatus, Error, ErrorKind, Event,
     FreeAsk, ListAnswer, Look, SearchAsk, Slot, StatusAnswer, open_mirror, resolve_time, resolve_zone,
@@ -25,6 +26,8 @@ use crate::zones::{Zone, Zones, parse_date};
 pub const DAYS_MAX: u32 = 3_660;
 /// The most characters of a search.
 pub const SEARCH_BYTES_MAX: usize = 1_024;
+/// The most events found in one answer.
+pub const SEARCH_ITEMS_MAX: u32 = 1_000;
 /// The most lines of the change feed in one answer.
 pub const CHANGES_MAX: usize = 1_000;
 /// The most calendars named in one call.
@@ -358,6 +361,10 @@ impl Mirrors {
             let message = format!("search for 1 to {SEARCH_BYTES_MAX} bytes of text");
             return Err(Error::new(ErrorKind::Usage, message));
         }
+        if call.limit.is_some_and(|limit| limit == 0 || limit > SEARCH_ITEMS_MAX) {
+            let message = format!("`limit` must be from 1 to {SEARCH_ITEMS_MAX}");
+            return Err(Error::new(ErrorKind::Usage, message));
+        }
         self.with_look(account, call.range.tz.as_deref(), |look| {
             let (from_ms, to_ms) = range(look.zone, &call.range)?;
             look.search(&SearchAsk {
@@ -404,8 +411,11 @@ impl Mirrors {
     /// The change feed.
     ///
     /// # Errors
-    /// `Mirror`.
+    /// `Usage` for a negative place; `Mirror`.
     pub fn changes(&self, account: &Effective, call: ChangesCall) -> Result<Vec<ChangeLine>, Error> {
+        if call.since < 0 {
+            return Err(Error::new(ErrorKind::Usage, "`since` counts from 0"));
+        }
         let limit = call.limit.map_or(CHANGES_MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
         self.with_look(account, None, |look| look.changes(call.since, limit.min(CHANGES_MAX)))
     }
@@ -429,7 +439,15 @@ impl Mirrors {
                 user: account.user.clone(),
                 is_signed_in: self.is_signed_in(account),
             };
-            answers.push(self.with_look(account, None, |look| look.account_status(&facts))?);
+            answers.push(match self.with_look(account, None, |look| look.account_status(&facts)) {
+                Ok(status) => status,
+                Err(error) => {
+                    let zone = self.zone(account);
+                    let now_ms = self.clock.now_ms();
+                    Look { mirror: None, zones: &self.zones, zone: &zone, now_ms }
+                        .broken_status(&facts, &error)
+                }
+            });
         }
         let holder = engine_holder(&self.data_dir).unwrap_or(Holder::Nobody);
         Ok(StatusAnswer {
@@ -565,6 +583,8 @@ fn day(zone: &Zone, text: &str, now_ms: i64) -> Result<NaiveDate, Error> {
         "today" => Ok(today),
         "tomorrow" => Ok(today.checked_add_days(Days::new(1)).unwrap_or(today)),
         "yesterday" => Ok(today.checked_sub_days(Days::new(1)).unwrap_or(today)),
-        date => parse_date(date).map_err(|problem| Error::new(ErrorKind::Usage, problem.to_string())),
+        date => parse_date(date)
+            .map_err(|problem| Error::new(ErrorKind::Usage, problem.to_string()))
+            .and_then(check_year),
     }
 }

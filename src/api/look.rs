@@ -5,6 +5,8 @@
 
 use std::path::Path;
 
+use chrono::{Datelike, NaiveDate};
+
 use crate::agenda::{Entry, Freshness};
 use crate::api::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, Error, ErrorKind,
@@ -15,6 +17,8 @@ use crate::mirror::{AccountView, CalendarView, FailureView, KEY_PREFIX_MIN, Mirr
 use crate::model::{Attendee, Key, OnlineMeeting, Window};
 use crate::zones::{Zone, Zones, date_text, parse_time};
 
+/// The years that may be asked for.
+const YEARS: std::ops::RangeInclusive<i32> = 1_900..=9_900;
 /// The only system a mirror is filled from so far.
 const SOURCE: &str = "microsoft365";
 
@@ -48,7 +52,19 @@ pub fn resolve_zone(zones: &Zones, text: &str) -> Result<Zone, Error> {
 /// # Errors
 /// `Usage` when it is no time.
 pub fn resolve_time(zone: &Zone, text: &str) -> Result<i64, Error> {
-    parse_time(text, zone).map_err(|problem| Error::new(ErrorKind::Usage, problem.to_string()))
+    let ms = parse_time(text, zone).map_err(|problem| Error::new(ErrorKind::Usage, problem.to_string()))?;
+    check_year(zone.date(ms))?;
+    Ok(ms)
+}
+
+/// Refuses days that no calendar reaches and arithmetic may not.
+pub(super) fn check_year(day: NaiveDate) -> Result<NaiveDate, Error> {
+    if YEARS.contains(&day.year()) {
+        Ok(day)
+    } else {
+        let message = format!("the year must be from {} to {}", YEARS.start(), YEARS.end());
+        Err(Error::new(ErrorKind::Usage, message))
+    }
 }
 
 /// One view into a mirror: the zone to answer in, and the time it is.
@@ -89,7 +105,7 @@ impl Look<'_> {
                 let window = look::agenda_window(self.zone, ask, self.now_ms)?;
                 let to_ms = if window.to_ms == i64::MAX { window.from_ms } else { window.to_ms };
                 let window = Window { to_ms, ..window };
-                look::Listing { freshness: NEVER, window, entries: Vec::new() }
+                look::Listing { freshness: NEVER, known: None, window, entries: Vec::new(), has_more: false }
             }
         };
         Ok(AgendaAnswer {
@@ -98,6 +114,7 @@ impl Look<'_> {
             time_zone: self.zone.name().to_owned(),
             from: self.text(listing.window.from_ms),
             to: self.text(listing.window.to_ms),
+            known: listing.known.map(|known| self.window(known)),
             items: self.events(listing.entries),
         })
     }
@@ -130,13 +147,16 @@ impl Look<'_> {
     /// # Errors
     /// As [`Look::agenda`].
     pub fn search(&self, ask: &SearchAsk) -> Result<ListAnswer<Event>, Error> {
-        match self.mirror {
-            Some(reader) => {
-                let listing = look::search(reader, self.zone, ask, self.now_ms)?;
-                Ok(self.list(listing.freshness, self.events(listing.entries)))
+        let window =
+            Window { from_ms: ask.from_ms.unwrap_or(i64::MIN), to_ms: ask.to_ms.unwrap_or(i64::MAX) };
+        let listing = match self.mirror {
+            Some(reader) => look::search(reader, self.zone, ask, self.now_ms)?,
+            None => {
+                look::Listing { freshness: NEVER, known: None, window, entries: Vec::new(), has_more: false }
             }
-            None => Ok(self.list(NEVER, Vec::new())),
-        }
+        };
+        let answer = self.list(listing.freshness, listing.known, window, self.events(listing.entries));
+        Ok(ListAnswer { more: listing.has_more, ..answer })
     }
 
     /// The taken parts of a range, merged and cut to it.
@@ -148,24 +168,25 @@ impl Look<'_> {
             Some(reader) => look::busy(reader, self.zone, ask, self.now_ms)?,
             None => {
                 let window = look::busy_window(self.zone, ask, self.now_ms)?;
-                look::Spans { freshness: NEVER, window, spans: Vec::new() }
+                look::Spans { freshness: NEVER, known: None, window, spans: Vec::new() }
             }
         };
-        Ok(self.list(spans.freshness, self.slots(&spans.spans)))
+        Ok(self.list(spans.freshness, spans.known, spans.window, self.slots(&spans.spans)))
     }
 
-    /// The free slots of a range. Without a mirror nothing is known to be free.
+    /// The free slots of the part of a range that is known. Without a mirror nothing is known to be free.
     ///
     /// # Errors
     /// As [`Look::agenda`].
     pub fn free(&self, ask: &FreeAsk) -> Result<ListAnswer<Slot>, Error> {
-        match self.mirror {
-            Some(reader) => {
-                let spans = look::free(reader, self.zone, ask, self.now_ms)?;
-                Ok(self.list(spans.freshness, self.slots(&spans.spans)))
+        let spans = match self.mirror {
+            Some(reader) => look::free(reader, self.zone, ask, self.now_ms)?,
+            None => {
+                let window = look::busy_window(self.zone, &ask.busy, self.now_ms)?;
+                look::Spans { freshness: NEVER, known: None, window, spans: Vec::new() }
             }
-            None => Ok(self.list(NEVER, Vec::new())),
-        }
+        };
+        Ok(self.list(spans.freshness, spans.known, spans.window, self.slots(&spans.spans)))
     }
 
     /// The change feed after `since`, `limit` lines at most.
@@ -220,26 +241,45 @@ impl Look<'_> {
     /// The health of the account.
     ///
     /// # Errors
-    /// `Mirror` when it cannot be read.
+    /// `Mirror` when it cannot be read; [`Look::broken_status`] then says that much.
     pub fn account_status(&self, facts: &AccountFacts) -> Result<AccountStatus, Error> {
-        let (account, calendars) = match self.mirror {
-            Some(reader) => (Some(reader.account()?), self.calendar_statuses(reader)?),
-            None => (None, Vec::new()),
-        };
-        let account = account.as_ref();
+        let Some(reader) = self.mirror else { return Ok(self.blank_status(facts)) };
+        let account = reader.account()?;
         Ok(AccountStatus {
+            user: facts.user.clone().or_else(|| account.user.clone()),
+            network: network(&account, self.now_ms),
+            attempted_at: self.maybe(account.attempted_at_ms),
+            throttled_until: self.maybe(throttled_until(&account, self.now_ms)),
+            last_error: self.last_error(account.failure.as_ref()),
+            calendars: self.calendar_statuses(reader)?,
+            edits_lost: account.edits_lost,
+            ..self.blank_status(facts)
+        })
+    }
+
+    /// The health of an account whose mirror cannot be read, which `error` says why.
+    pub fn broken_status(&self, facts: &AccountFacts, error: &Error) -> AccountStatus {
+        let kind = mirror_error(error).map_or("mirror_unusable", MirrorError::kind).to_owned();
+        let last_error = Some(LastError { kind, at: self.text(self.now_ms) });
+        AccountStatus { last_error, ..self.blank_status(facts) }
+    }
+
+    /// The health of an account of which no mirror tells anything.
+    fn blank_status(&self, facts: &AccountFacts) -> AccountStatus {
+        AccountStatus {
             name: facts.name.clone(),
             source: facts.source.clone(),
-            user: facts.user.clone().or_else(|| account.and_then(|account| account.user.clone())),
+            user: facts.user.clone(),
             signed_in: facts.is_signed_in,
-            network: account.map_or(NetworkState::Offline, |account| network(account, self.now_ms)),
-            throttled_until: self.maybe(account.and_then(|account| throttled_until(account, self.now_ms))),
-            last_error: account.and_then(|account| self.last_error(account.failure.as_ref())),
-            calendars,
+            network: NetworkState::Offline,
+            attempted_at: None,
+            throttled_until: None,
+            last_error: None,
+            calendars: Vec::new(),
             outbox: OutboxStatus::default(),
             conflicts: 0,
-            edits_lost: account.map_or(0, |account| account.edits_lost),
-        })
+            edits_lost: 0,
+        }
     }
 
     fn calendar_statuses(&self, reader: &Reader) -> Result<Vec<CalendarStatus>, Error> {
@@ -260,11 +300,22 @@ impl Look<'_> {
         Ok(reader.calendars()?.into_iter().map(status).collect())
     }
 
-    fn list<T>(&self, freshness: Freshness, items: Vec<T>) -> ListAnswer<T> {
+    fn list<T>(
+        &self,
+        freshness: Freshness,
+        known: Option<Window>,
+        asked: Window,
+        items: Vec<T>,
+    ) -> ListAnswer<T> {
+        let is_bound = |ms: &i64| *ms != i64::MIN && *ms != i64::MAX;
         ListAnswer {
             as_of: self.maybe(freshness.as_of_ms),
             fresh: freshness.is_fresh,
             time_zone: self.zone.name().to_owned(),
+            from: self.maybe(Some(asked.from_ms).filter(is_bound)),
+            to: self.maybe(Some(asked.to_ms).filter(is_bound)),
+            known: known.map(|known| self.window(known)),
+            more: false,
             items,
         }
     }
@@ -337,6 +388,11 @@ impl Look<'_> {
     }
 }
 
+/// What the mirror said, when an error came from it.
+pub fn mirror_error(error: &Error) -> Option<&MirrorError> {
+    std::error::Error::source(error)?.downcast_ref()
+}
+
 /// Nothing was ever pulled.
 const NEVER: Freshness = Freshness { as_of_ms: None, is_fresh: false };
 
@@ -369,10 +425,11 @@ fn network(account: &AccountView, now_ms: i64) -> NetworkState {
 /// The kinds of `Fault` in which the server itself did not answer.
 const UNREACHABLE: [&str; 6] = ["offline", "tls", "timeout", "connection_lost", "not_http", "captive_portal"];
 
-/// A failure is what a user must see first; then held removals, which wait for the user.
+/// A failure is what a user must see first; then held removals, which wait for the user. A pause that the server
+/// asked for is no failure of the calendar.
 fn state(calendar: &CalendarView) -> CalendarState {
     match calendar {
-        CalendarView { failure: Some(_), .. } => CalendarState::Failed,
+        CalendarView { failure: Some(failure), .. } if failure.kind != "throttled" => CalendarState::Failed,
         CalendarView { held_removals: 1.., .. } => CalendarState::Held,
         CalendarView { pulled_at_ms: None, .. } => CalendarState::Initial,
         CalendarView { is_in_round: true, .. } => CalendarState::Resync,
@@ -399,10 +456,9 @@ impl From<MirrorError> for Error {
             MirrorError::Newer { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Migration { .. }
+            | MirrorError::Io { .. }
             | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
-            MirrorError::Absent { .. } | MirrorError::Io { .. } | MirrorError::Invariant(_) => {
-                ErrorKind::Failed
-            }
+            MirrorError::Absent { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
         };
         Error::because(kind, error.to_string(), error)
     }

@@ -17,7 +17,7 @@ pub use answer::{
 };
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
 pub use error::{Error, ErrorKind};
-pub use look::{AccountFacts, Look, open_mirror, resolve_time, resolve_zone};
+pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
 
 pub use crate::agenda::Blocking;
 pub use crate::flow::look::{AgendaAsk, BusyAsk, FreeAsk, SearchAsk, WorkingHours};

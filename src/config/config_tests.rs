@@ -149,6 +149,14 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             ],
         ),
         (
+            "a key of a nested table, written beside it",
+            format!("{APP}{account}time_zone = \"Europe/Berlin\"\nfuture = \"3d\"\n"),
+            vec![
+                "line 7: `account.time_zone`: unknown key; did you mean `presence.time_zone`?",
+                "line 8: `account.future`: unknown key; did you mean `window.future`?",
+            ],
+        ),
+        (
             "a key of a nested inline table",
             format!("{APP}{account}window = {{ pst = \"3d\" }}\n"),
             vec!["line 7: `account.window.pst`: unknown key; did you mean `past`?"],

@@ -19,7 +19,7 @@ const GROUP_KEYS: &[&str] = &["name", "method", "allow_office365", "graph_app", 
 const LOCK_KEYS: &[&str] = &["method", "allow_office365", "graph_app", "window", "presence"];
 const ACCOUNT_KEYS: &[&str] =
     &["name", "group", "user", "source", "method", "allow_office365", "graph_app", "window", "presence"];
-const WINDOW_KEYS: &[&str] = &["past", "future"];
+pub(super) const WINDOW_KEYS: &[&str] = &["past", "future"];
 
 /// The longest account name: it is a folder name.
 const ACCOUNT_NAME_MAX: usize = 64;

@@ -6,6 +6,8 @@ use std::time::Duration;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use crate::config::grammar::WINDOW_KEYS;
+use crate::config::presence::PRESENCE_KEYS;
 use crate::config::{Problem, parse_span};
 
 /// The most problems reported at once.
@@ -326,11 +328,20 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// Tables whose keys are easily written beside them.
+const NESTED: &[(&str, &[&str])] = &[("presence", PRESENCE_KEYS), ("window", WINDOW_KEYS)];
+
 /// "unknown key; did you mean …".
 fn unknown_key(name: &str, known: &[&'static str]) -> String {
-    match nearest(name, known) {
-        Some(near) => format!("unknown key; did you mean `{near}`?"),
-        None => format!("unknown key; known here: {}", known.join(", ")),
+    // Written one table too high.
+    let nested = NESTED.iter().filter(|(table, _)| known.contains(table)).find_map(|(table, keys)| {
+        let near = keys.iter().find(|key| **key == name).copied();
+        near.map(|near| format!("unknown key; did you mean `{table}.{near}`?"))
+    });
+    match (nested, nearest(name, known)) {
+        (Some(nested), _) => nested,
+        (None, Some(near)) => format!("unknown key; did you mean `{near}`?"),
+        (None, None) => format!("unknown key; known here: {}", known.join(", ")),
     }
 }
 

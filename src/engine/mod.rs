@@ -19,7 +19,7 @@ use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
-pub use watch::{Handle, Hint, WatchReport};
+pub use watch::{Handle, Hint, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
 #[derive(Clone)]
@@ -34,6 +34,9 @@ pub struct Edges {
     /// file.
     pub keyring: Arc<dyn Keyring>,
 }
+
+/// The longest that work in the background (a name lookup) is waited for when the engine goes.
+const GOING_MAX: Duration = Duration::from_millis(500);
 
 /// What `sync` is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -132,7 +135,8 @@ pub struct Engine {
     config: Config,
     data_dir: PathBuf,
     edges: Edges,
-    runtime: tokio::runtime::Runtime,
+    runtime: tokio::runtime::Handle,
+    workers: Option<tokio::runtime::Runtime>,
     desks: BTreeMap<String, Desk>,
     handle: Handle,
     inbox: watch::Inbox,
@@ -164,7 +168,7 @@ impl Engine {
                 "the data directory is on a network share: SQLite's locks do not hold there; choose a local one"
             );
         }
-        let runtime = tokio::runtime::Builder::new_multi_thread()
+        let workers = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
             .thread_name("calmirror-net")
             .enable_all()
@@ -175,7 +179,8 @@ impl Engine {
             config,
             data_dir: data_dir.to_path_buf(),
             edges,
-            runtime,
+            runtime: workers.handle().clone(),
+            workers: Some(workers),
             desks: BTreeMap::new(),
             handle,
             inbox,
@@ -195,13 +200,14 @@ impl Engine {
 
     /// The runtime, for a door that serves beside the engine.
     pub fn runtime(&self) -> &tokio::runtime::Handle {
-        self.runtime.handle()
+        &self.runtime
     }
 
     /// Pulls everything of one account, now, on this thread.
     ///
     /// # Errors
-    /// A wrong account, a policy that forbids it, or a mirror that cannot be used. Weather is in the report.
+    /// A wrong account, a policy that forbids it, or a mirror that cannot be used; `Busy` when [`Handle::stop`] ended
+    /// it. Weather is in the report.
     pub fn sync(
         &mut self,
         account: &str,
@@ -209,16 +215,19 @@ impl Engine {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<SyncReport, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, .. } = self;
+        let Engine { desks, runtime, inbox, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        runtime.block_on(desk.sync(order, watch::Urgency::Asked, progress))
+        let work = desk.sync(order, watch::Urgency::Asked, progress);
+        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
+            Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there"))
+        })
     }
 
-    /// Keeps every synchronized account in step until [`Handle::stop`] is called.
+    /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.
     ///
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
-    pub fn watch(&mut self, progress: &mut (dyn FnMut(Progress) + Send)) -> Result<WatchReport, Error> {
+    pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
         let names: Vec<String> = self.config.accounts.iter().map(|account| account.name.clone()).collect();
         let mut is_open = false;
         let mut refused = None;
@@ -236,7 +245,7 @@ impl Engine {
             Some(_) | None => {}
         }
         let Engine { desks, runtime, edges, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(desks, edges, inbox, progress)))
+        Ok(runtime.block_on(watch::run(desks, edges, inbox, seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -300,6 +309,9 @@ impl Drop for Engine {
             if let Err(error) = desk.close() {
                 tracing::warn!(account = %name, error = %error, "the mirror was not closed in order; it will be checked");
             }
+        }
+        if let Some(workers) = self.workers.take() {
+            workers.shutdown_timeout(GOING_MAX);
         }
     }
 }

@@ -1,7 +1,8 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
@@ -41,20 +42,52 @@ pub(super) enum Urgency {
 pub(super) enum Message {
     Sync { account: String, order: SyncOrder, reply: oneshot::Sender<Result<SyncReport, Error>> },
     Hint(Hint),
-    Stop,
 }
 
-pub(super) type Inbox = mpsc::Receiver<Message>;
+/// What reaches the engine from other threads. Stopping has a way of its own: it overtakes every message.
+pub(super) struct Inbox {
+    messages: mpsc::Receiver<Message>,
+    stopping: watch::Receiver<bool>,
+    stop: Arc<watch::Sender<bool>>,
+}
+
+impl Inbox {
+    /// Runs `work` until it ends or somebody asks to stop, which drops it where it waits; `None` then. A wish from
+    /// before counts, and is used up by being followed.
+    pub(super) async fn unless_stopped<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
+        let done = tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stops| *stops) => None,
+            done = work => Some(done),
+        };
+        if done.is_none() {
+            self.stop.send_replace(false);
+        }
+        done
+    }
+}
 
 /// Talks to a watching engine from any thread.
 #[derive(Debug, Clone)]
 pub struct Handle {
     sender: mpsc::Sender<Message>,
+    stop: Arc<watch::Sender<bool>>,
 }
 
 pub(super) fn channel() -> (Handle, Inbox) {
-    let (sender, inbox) = mpsc::channel(INBOX_MAX);
-    (Handle { sender }, inbox)
+    let (sender, messages) = mpsc::channel(INBOX_MAX);
+    let (stop, stopping) = watch::channel(false);
+    let stop = Arc::new(stop);
+    (Handle { sender, stop: stop.clone() }, Inbox { messages, stopping, stop })
+}
+
+/// What is seen while an engine watches.
+#[derive(Debug, Clone, Copy)]
+pub enum Seen<'s> {
+    /// A sync of an account does this.
+    Progress(&'s str, &'s Progress),
+    /// A sync of an account ended like this.
+    Done(&'s str, &'s SyncReport),
 }
 
 impl Handle {
@@ -76,13 +109,10 @@ impl Handle {
         let _ = self.sender.try_send(Message::Hint(hint));
     }
 
-    /// Makes [`crate::engine::Engine::watch`] return after the step it is in.
+    /// Makes [`crate::engine::Engine::watch`] return at once, also in the middle of a sync or a pause: what is
+    /// written is whole, and the next sync goes on from there. Also ends an [`crate::engine::Engine::sync`].
     pub fn stop(&self) {
-        if self.sender.try_send(Message::Stop).is_err() {
-            tracing::warn!("the engine's queue is full; it stops when it has been worked off");
-            let sender = self.sender.clone();
-            std::thread::spawn(move || sender.blocking_send(Message::Stop));
-        }
+        self.stop.send_replace(true);
     }
 }
 
@@ -100,12 +130,12 @@ struct Schedule {
     failures: u32,
 }
 
-/// Sleeps until the next poll or message, for ever.
+/// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
     desks: &mut BTreeMap<String, Desk>,
     edges: &Edges,
     inbox: &mut Inbox,
-    progress: &mut (dyn FnMut(Progress) + Send),
+    seen: &mut (dyn FnMut(Seen<'_>) + Send),
 ) -> WatchReport {
     let mut report = WatchReport::default();
     let mut hints = Hints::default();
@@ -115,21 +145,20 @@ pub(super) async fn run(
         .collect();
     loop {
         let now_ms = edges.clock.now_ms();
-        let next_at_ms = schedules.values().map(|s| s.next_at_ms).min().unwrap_or(i64::MAX);
+        // A clock that was put back must not put polls off: none is further away than this.
+        let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
+        for schedule in schedules.values_mut() {
+            schedule.next_at_ms = schedule.next_at_ms.min(latest_ms);
+        }
+        let next_at_ms = schedules.values().map(|s| s.next_at_ms).min().unwrap_or(latest_ms);
         let wait = u64::try_from(next_at_ms.saturating_sub(now_ms)).unwrap_or(0);
-        let wait = Duration::from_millis(wait).min(SLEEP_MAX);
-        let message = if wait.is_zero() {
-            inbox.try_recv().ok()
-        } else {
-            tokio::select! {
-                biased;
-                message = inbox.recv() => message,
-                () = edges.clock.sleep(wait) => None,
-            }
+        let message = match inbox.next(edges, Duration::from_millis(wait)).await {
+            Next::Stop => return report,
+            Next::Message(message) => Some(message),
+            Next::Time => None,
         };
         report.wake_ups += 1;
         match message {
-            Some(Message::Stop) => return report,
             Some(Message::Hint(hint)) => {
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
@@ -141,9 +170,18 @@ pub(super) async fn run(
             }
             Some(Message::Sync { account, order, reply }) => {
                 let answer = match desks.get_mut(&account) {
-                    Some(desk) => desk.sync(&order, Urgency::Asked, progress).await,
+                    Some(desk) => {
+                        let mut tell = |progress| seen(Seen::Progress(&account, &progress));
+                        let work = desk.sync(&order, Urgency::Asked, &mut tell);
+                        // Who asked is told by the dropped reply.
+                        let Some(answer) = inbox.unless_stopped(work).await else { return report };
+                        answer
+                    }
                     None => Err(super::unknown_account(&account)),
                 };
+                if let Ok(report) = &answer {
+                    seen(Seen::Done(&account, report));
+                }
                 if let Some(schedule) = schedules.get_mut(&account) {
                     plan_next(schedule, answer.as_ref().ok(), hints, edges);
                 }
@@ -158,14 +196,40 @@ pub(super) async fn run(
                         continue;
                     }
                     report.polls += 1;
-                    let answer = desk.sync(&SyncOrder::default(), Urgency::Polled, progress).await;
-                    if let Err(error) = &answer {
-                        tracing::warn!(account = %name, error = %error, "a poll failed");
+                    let order = SyncOrder::default();
+                    let mut tell = |progress| seen(Seen::Progress(name, &progress));
+                    let work = desk.sync(&order, Urgency::Polled, &mut tell);
+                    let Some(answer) = inbox.unless_stopped(work).await else { return report };
+                    match &answer {
+                        Ok(done) => seen(Seen::Done(name, done)),
+                        Err(error) => tracing::warn!(account = %name, error = %error, "a poll failed"),
                     }
                     plan_next(schedule, answer.as_ref().ok(), hints, edges);
                 }
             }
         }
+    }
+}
+
+enum Next {
+    Stop,
+    Message(Message),
+    Time,
+}
+
+impl Inbox {
+    /// The next thing to do, after `wait` at the latest.
+    async fn next(&mut self, edges: &Edges, wait: Duration) -> Next {
+        let next = tokio::select! {
+            biased;
+            _ = self.stopping.wait_for(|stops| *stops) => Next::Stop,
+            Some(message) = self.messages.recv() => Next::Message(message),
+            () = async { if !wait.is_zero() { edges.clock.sleep(wait).await } } => Next::Time,
+        };
+        if matches!(next, Next::Stop) {
+            self.stop.send_replace(false);
+        }
+        next
     }
 }
 

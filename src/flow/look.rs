@@ -91,10 +91,14 @@ pub struct WorkingHours {
 pub struct Listing {
     /// How old they may be.
     pub freshness: Freshness,
+    /// The time that is known at all; none while a calendar was never pulled whole.
+    pub known: Option<Window>,
     /// The range; of `next` without an end, up to the last event's.
     pub window: Window,
     /// In the agenda's order.
     pub entries: Vec<Entry>,
+    /// Whether there are more than were asked for; only `search` says so.
+    pub has_more: bool,
 }
 
 /// Stretches of time.
@@ -102,6 +106,8 @@ pub struct Listing {
 pub struct Spans {
     /// How old they may be.
     pub freshness: Freshness,
+    /// The time that is known at all; none while a calendar was never pulled whole.
+    pub known: Option<Window>,
     /// The range.
     pub window: Window,
     /// In order, apart from each other.
@@ -127,12 +133,13 @@ pub enum LookError {
 /// # Errors
 /// See [`LookError`].
 pub fn agenda(reader: &Reader, zone: &Zone, ask: &AgendaAsk, now_ms: i64) -> Result<Listing, LookError> {
-    let freshness = fresh(reader, &ask.calendars, now_ms)?;
+    let Standing { freshness, known } = standing(reader, &ask.calendars, now_ms)?;
     let midnight = |date_ms| zone.midnight_ms(date_ms);
     let window = agenda_window(zone, ask, now_ms)?;
     let Some(count) = ask.next else {
         let rows = reader.overlapping(window, &ask.calendars)?;
-        return Ok(Listing { freshness, window, entries: agenda::overlapping(rows, window, &midnight) });
+        let entries = agenda::overlapping(rows, window, &midnight);
+        return Ok(Listing { freshness, known, window, entries, has_more: false });
     };
     let count = count.min(ITEMS_MAX);
     let rows = reader.next(window, &ask.calendars, count)?;
@@ -141,7 +148,7 @@ pub fn agenda(reader: &Reader, zone: &Zone, ask: &AgendaAsk, now_ms: i64) -> Res
         Some(_) => window,
         None => Window { to_ms: last_end(&entries, window.from_ms), ..window },
     };
-    Ok(Listing { freshness, window, entries })
+    Ok(Listing { freshness, known, window, entries, has_more: false })
 }
 
 /// The window an agenda answers for, also when there is no mirror yet.
@@ -170,20 +177,27 @@ pub fn agenda_window(zone: &Zone, ask: &AgendaAsk, now_ms: i64) -> Result<Window
 /// # Errors
 /// See [`LookError`].
 pub fn search(reader: &Reader, zone: &Zone, ask: &SearchAsk, now_ms: i64) -> Result<Listing, LookError> {
-    let freshness = fresh(reader, &ask.calendars, now_ms)?;
+    let Standing { freshness, known } = standing(reader, &ask.calendars, now_ms)?;
     let window = Window { from_ms: ask.from_ms.unwrap_or(i64::MIN), to_ms: ask.to_ms.unwrap_or(i64::MAX) };
     if window.to_ms < window.from_ms {
         return Err(LookError::Backwards);
     }
-    let rows = reader.search(&Question {
+    let limit = ask.limit.unwrap_or(SEARCH_ITEMS).min(ITEMS_MAX);
+    let mut rows = reader.search(&Question {
         text: &ask.text,
         window,
         calendars: &ask.calendars,
-        limit: ask.limit.unwrap_or(SEARCH_ITEMS).min(ITEMS_MAX),
+        // One more shows that there are more.
+        limit: limit.saturating_add(1),
         near_ms: now_ms,
     })?;
+    let has_more = rows.len() > limit;
+    if has_more {
+        rows.sort_by_key(|row| row.start_ms.abs_diff(now_ms));
+        rows.truncate(limit);
+    }
     let entries = agenda::overlapping(rows, window, &|date_ms| zone.midnight_ms(date_ms));
-    Ok(Listing { freshness, window, entries })
+    Ok(Listing { freshness, known, window, entries, has_more })
 }
 
 /// The event with this key or unique prefix, at its place, with its body.
@@ -217,11 +231,11 @@ pub enum Shown {
 /// # Errors
 /// See [`LookError`].
 pub fn busy(reader: &Reader, zone: &Zone, ask: &BusyAsk, now_ms: i64) -> Result<Spans, LookError> {
-    let freshness = fresh(reader, &ask.calendars, now_ms)?;
+    let Standing { freshness, known } = standing(reader, &ask.calendars, now_ms)?;
     let window = busy_window(zone, ask, now_ms)?;
     let rows: Vec<EventView> = reader.overlapping(window, &ask.calendars)?;
     let entries = agenda::overlapping(rows, window, &|date_ms| zone.midnight_ms(date_ms));
-    Ok(Spans { freshness, window, spans: agenda::busy(&entries, window, ask.blocking) })
+    Ok(Spans { freshness, known, window, spans: agenda::busy(&entries, window, ask.blocking) })
 }
 
 /// The window that `busy` and `free` answer for.
@@ -234,13 +248,24 @@ pub fn busy_window(zone: &Zone, ask: &BusyAsk, now_ms: i64) -> Result<Window, Lo
     checked(Window { from_ms, to_ms })
 }
 
-/// The free slots of a range.
+/// The free slots of the part of a range that is known: what nobody knows is not called free.
 ///
 /// # Errors
 /// See [`LookError`].
 pub fn free(reader: &Reader, zone: &Zone, ask: &FreeAsk, now_ms: i64) -> Result<Spans, LookError> {
-    let busy = busy(reader, zone, &ask.busy, now_ms)?;
-    Ok(Spans { spans: slots(&busy.spans, busy.window, ask), ..busy })
+    let window = busy_window(zone, &ask.busy, now_ms)?;
+    let known = standing(reader, &ask.busy.calendars, now_ms)?.known;
+    let both = known.and_then(|known| common(known, window));
+    let asked = both.unwrap_or(Window { to_ms: window.from_ms, ..window });
+    let within = BusyAsk { from_ms: Some(asked.from_ms), to_ms: Some(asked.to_ms), ..ask.busy.clone() };
+    let busy = busy(reader, zone, &within, now_ms)?;
+    let spans = if both.is_some() { slots(&busy.spans, asked, ask) } else { Vec::new() };
+    Ok(Spans { spans, window, ..busy })
+}
+
+fn common(one: Window, other: Window) -> Option<Window> {
+    let both = Window { from_ms: one.from_ms.max(other.from_ms), to_ms: one.to_ms.min(other.to_ms) };
+    (both.from_ms < both.to_ms).then_some(both)
 }
 
 /// The free slots beside `busy`.
@@ -277,14 +302,29 @@ impl WorkingHours {
 /// # Errors
 /// As every reading.
 pub fn fresh(reader: &Reader, calendars: &[Key], now_ms: i64) -> Result<Freshness, MirrorError> {
+    Ok(standing(reader, calendars, now_ms)?.freshness)
+}
+
+/// What an answer from some calendars is worth.
+struct Standing {
+    freshness: Freshness,
+    /// What each of them mirrors; none while one was never pulled whole.
+    known: Option<Window>,
+}
+
+fn standing(reader: &Reader, calendars: &[Key], now_ms: i64) -> Result<Standing, MirrorError> {
     let account = reader.account()?;
-    let pulled: Vec<Pulled> = reader
-        .calendars()?
+    let mut asked = reader.calendars()?;
+    asked.retain(|calendar| calendars.is_empty() || calendars.contains(&calendar.key));
+    let pulls: Vec<Pulled> = asked.iter().map(|calendar| pulled(calendar, &account)).collect();
+    let freshness = agenda::freshness(&pulls, now_ms);
+    let known = asked
         .iter()
-        .filter(|calendar| calendars.is_empty() || calendars.contains(&calendar.key))
-        .map(|calendar| pulled(calendar, &account))
-        .collect();
-    Ok(agenda::freshness(&pulled, now_ms))
+        .map(|calendar| calendar.window)
+        .reduce(|one, other| common(one?, other?))
+        .flatten()
+        .filter(|_| freshness.as_of_ms.is_some());
+    Ok(Standing { freshness, known })
 }
 
 fn pulled(calendar: &CalendarView, account: &AccountView) -> Pulled {

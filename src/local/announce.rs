@@ -52,6 +52,12 @@ impl Announcement {
         Ok(read.filter(|announcement| announcement.address.ip().is_loopback()))
     }
 
+    /// Removes what an engine left that did not end in order. The caller must own the data directory's engine.
+    pub fn forget(data_dir: &Path) {
+        // One that stays behind names an address where nobody answers.
+        let _ = fs::remove_file(data_dir.join(ENGINE_FILE));
+    }
+
     /// Writes it for other programs of this user.
     pub(super) fn write(&self, data_dir: &Path) -> Result<Written, Error> {
         let path = data_dir.join(ENGINE_FILE);

@@ -14,6 +14,7 @@ use crate::engine::{Accept, Handle, SyncOrder, SyncReport, Weather};
 use crate::local::guard::{Judgement, judge};
 use crate::local::problem::Problem;
 use crate::model::Secret;
+use crate::zones::Zone;
 
 /// The most bytes of a request's body. No call of today has one.
 const BODY_BYTES_MAX: usize = 64 * 1024;
@@ -64,21 +65,19 @@ pub struct WeatherAnswer {
     pub until: Option<String>,
 }
 
-impl From<SyncReport> for SyncAnswer {
-    fn from(report: SyncReport) -> SyncAnswer {
+impl SyncAnswer {
+    /// The answer that tells of `report`, its times in `zone`.
+    pub fn new(report: SyncReport, zone: &Zone) -> SyncAnswer {
         let weather = report.weather.map(|weather| match weather {
             Weather::SignInNeeded => WeatherAnswer { kind: "sign_in_needed".to_owned(), until: None },
             Weather::Unreachable(kind) => WeatherAnswer { kind: kind.to_owned(), until: None },
-            Weather::Throttled { until_ms } => WeatherAnswer {
-                kind: "throttled".to_owned(),
-                until: chrono::DateTime::from_timestamp_millis(until_ms).map(|at| at.to_rfc3339()),
-            },
+            Weather::Throttled { until_ms } => {
+                WeatherAnswer { kind: "throttled".to_owned(), until: Some(zone.rfc3339(until_ms)) }
+            }
         });
         SyncAnswer { done: report.done, weather }
     }
-}
 
-impl SyncAnswer {
     /// The exit code of a `sync` that ended like this.
     pub fn exit_code(&self) -> u8 {
         match &self.weather {
@@ -225,7 +224,8 @@ async fn sync(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> R
     let call = SyncCall { account, ..SyncCall::read(values)? };
     let (account, order) = call.order(&shared.mirrors)?;
     let report = shared.engine.sync(&account, order).await?;
-    Ok(Json(SyncAnswer::from(report)).into_response())
+    let zone = shared.mirrors.zone(&shared.mirrors.account(Some(&account))?);
+    Ok(Json(SyncAnswer::new(report, &zone)).into_response())
 }
 
 /// The account that a query names, and its other parameters.

@@ -72,6 +72,20 @@ impl MirrorError {
 }
 
 impl MirrorError {
+    /// The stable name of what a user can do something about.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            MirrorError::Newer { .. } => "mirror_newer",
+            _ if self.is_damage() => "mirror_damaged",
+            MirrorError::Damaged { .. }
+            | MirrorError::Sqlite { .. }
+            | MirrorError::Migration { .. }
+            | MirrorError::Absent { .. }
+            | MirrorError::Io { .. }
+            | MirrorError::Invariant(_) => "mirror_unusable",
+        }
+    }
+
     /// Whether the disk has no room: the transaction was undone and nothing is lost.
     pub fn is_full_disk(&self) -> bool {
         match self {

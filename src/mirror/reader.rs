@@ -21,6 +21,7 @@
 //! `start_ms >= from - longest AND start_ms < to AND end_ms > from`: `start_ms` is indexed, and without its lower
 //! bound half the table is read.
 
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -176,14 +177,46 @@ impl Reader {
         if !path.exists() {
             return Err(MirrorError::Absent { path: path.to_path_buf() });
         }
+        let unusable = |source| MirrorError::Io { path: path.to_path_buf(), source };
+        // SQLite names no cause: a missing permission and a folder in its place are said by the system.
+        let file = std::fs::File::open(path).map_err(unusable)?;
+        if file.metadata().map_err(unusable)?.is_dir() {
+            return Err(unusable(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
+        }
+        match Reader::open_with(path, path.as_os_str(), OpenFlags::empty()) {
+            Err(MirrorError::Sqlite { source, .. }) if is_not_writable(&source) => {
+                Reader::open_resting(path, source)
+            }
+            opened => opened,
+        }
+    }
+
+    fn open_with(path: &Path, name: &OsStr, more: OpenFlags) -> Result<Reader, MirrorError> {
         // A Connection never leaves its thread while in use: SQLite's own mutexes would be idle.
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX | more;
         let doing = "opening it for reading";
-        let connection = Connection::open_with_flags(path, flags).map_err(|e| named(path, doing, e))?;
+        let connection =
+            Connection::open_with_flags(Path::new(name), flags).map_err(|e| named(path, doing, e))?;
         let reader = Reader { connection, path: path.to_path_buf() };
         reader.prepare().map_err(|e| named(path, doing, e))?;
         reader.check_version()?;
         Ok(reader)
+    }
+
+    /// Opens a file where no side files can be made (a backup, a read-only disk): nobody writes there, so that
+    /// it is read without any. What lies in a log beside it would be missing: then it is refused, with the cause.
+    fn open_resting(path: &Path, refused: rusqlite::Error) -> Result<Reader, MirrorError> {
+        let mut log = path.as_os_str().to_owned();
+        log.push("-wal");
+        if std::fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+            let text = "its folder cannot be written, and its last changes lie in the -wal file beside it: make the \
+                 folder writable, or copy both files to where they can be";
+            return Err(MirrorError::Io { path: path.to_path_buf(), source: std::io::Error::other(text) });
+        }
+        match resting_name(path) {
+            Some(name) => Reader::open_with(path, OsStr::new(&name), OpenFlags::SQLITE_OPEN_URI),
+            None => Err(named(path, "opening it for reading", refused)),
+        }
     }
 
     /// Whether SQLite finds its pages in order. Reads the whole file.
@@ -336,6 +369,32 @@ impl std::fmt::Debug for Reader {
     }
 }
 
+/// Whether SQLite could not make what it needs beside the file.
+fn is_not_writable(error: &rusqlite::Error) -> bool {
+    matches!(error.sqlite_error_code(), Some(ErrorCode::CannotOpen | ErrorCode::ReadOnly))
+}
+
+/// The path as an address of a file that does not change while it is open; `None` when it is no text.
+fn resting_name(path: &Path) -> Option<String> {
+    let mut name = "file:".to_owned();
+    let text = path.to_str()?;
+    // A drive letter follows an empty host.
+    if cfg!(windows) {
+        name.push_str("///");
+    }
+    for letter in text.chars() {
+        match letter {
+            '%' => name.push_str("%25"),
+            '?' => name.push_str("%3f"),
+            '#' => name.push_str("%23"),
+            '\\' if cfg!(windows) => name.push('/'),
+            other => name.push(other),
+        }
+    }
+    name.push_str("?immutable=1");
+    Some(name)
+}
+
 fn named(path: &Path, doing: &'static str, source: rusqlite::Error) -> MirrorError {
     match source.sqlite_error_code() {
         Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
@@ -383,4 +442,34 @@ fn prefix_range(prefix: &str) -> Option<(Key, Key)> {
     }
     let filled = |digit: &str| format!("{prefix}{}", digit.repeat(KEY_DIGITS - prefix.len())).parse().ok();
     Some((filled("0")?, filled("f")?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mirror::Mirror;
+
+    #[test]
+    fn a_file_that_rests_is_read_without_side_files_and_one_with_a_log_is_refused_with_the_cause() {
+        let dir = tempfile::tempdir().unwrap();
+        // Letters that mean something in an address.
+        let path = dir.path().join("a%41 b?c#d.db");
+        Mirror::open(&path, 0).unwrap().0.close().unwrap();
+        let refused = || rusqlite::Error::InvalidQuery;
+        let reader = Reader::open_resting(&path, refused()).unwrap();
+        assert!(reader.is_sound().unwrap());
+        assert_eq!(reader.calendars().unwrap(), []);
+        assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no side files");
+        std::fs::write(dir.path().join("a%41 b?c#d.db-wal"), b"changes").unwrap();
+        let error = Reader::open_resting(&path, refused()).unwrap_err();
+        assert!(error.to_string().contains("-wal"), "{error}");
+    }
+
+    #[test]
+    fn a_folder_in_place_of_the_file_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let error = Reader::open(dir.path()).unwrap_err();
+        assert_eq!(error.kind(), "mirror_unusable");
+        assert!(error.to_string().contains("directory"), "{error}");
+    }
 }

@@ -15,4 +15,4 @@ pub use file::{create_private_dir, is_exposed, write_private, write_private_once
 pub use lock::{EngineLock, Holder, LockError, engine_holder};
 pub use mount::network_share;
 pub use place::{ZONE_DIR, default_config_path, default_data_dir, home_dir, time_zone_name};
-pub use signal::stop_requested;
+pub use signal::{StopSignals, stop_requested};

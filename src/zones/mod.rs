@@ -94,7 +94,8 @@ impl Zones {
             return None;
         }
         match names::windows_to_iana(&folded) {
-            Some(iana) => self.iana(iana),
+            // An old database knows the old name only.
+            Some(iana) => names::renamed(iana).and_then(|name| self.iana(name)).or_else(|| self.iana(iana)),
             None => self.iana(text),
         }
     }

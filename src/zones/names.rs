@@ -27,6 +27,26 @@ static WINDOWS: LazyLock<BTreeMap<String, &'static str>> = LazyLock::new(|| {
     names
 });
 
+/// Zones that CLDR calls by the name they had when it first listed them, with the name they have now.
+const RENAMED: [(&str, &str); 11] = [
+    ("Africa/Asmera", "Africa/Asmara"),
+    ("America/Buenos_Aires", "America/Argentina/Buenos_Aires"),
+    ("America/Godthab", "America/Nuuk"),
+    ("America/Indianapolis", "America/Indiana/Indianapolis"),
+    ("Asia/Calcutta", "Asia/Kolkata"),
+    ("Asia/Katmandu", "Asia/Kathmandu"),
+    ("Asia/Rangoon", "Asia/Yangon"),
+    ("Asia/Saigon", "Asia/Ho_Chi_Minh"),
+    ("Atlantic/Faeroe", "Atlantic/Faroe"),
+    ("Europe/Kiev", "Europe/Kyiv"),
+    ("Pacific/Enderbury", "Pacific/Kanton"),
+];
+
+/// The name that a zone has now, when it had another before.
+pub(super) fn renamed(iana: &str) -> Option<&'static str> {
+    RENAMED.iter().find(|(old, _)| *old == iana).map(|(_, new)| *new)
+}
+
 /// The IANA name for a lower-case Windows name or display string.
 pub(super) fn windows_to_iana(folded: &str) -> Option<&'static str> {
     let name = cities(folded).unwrap_or(folded);

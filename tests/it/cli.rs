@@ -1,3 +1,4 @@
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 use std::sync::Arc;
 
@@ -218,17 +219,147 @@ fn a_newer_mirror_ends_with_6_and_is_left_alone() {
     assert!(ran.stderr.contains("newer"), "{}", ran.stderr);
     place.run(&["sync"]).ended(6);
     assert!(path.exists());
+    assert_eq!(last_error(&place), "mirror_newer");
+    assert!(place.run(&["status"]).ended(0).stdout.contains("update calmirror"));
+    let doctor = place.run(&["doctor", "--json"]).ended(1).json();
+    let mirror =
+        doctor["checks"].as_array().unwrap().iter().find(|check| check["check"] == "mirror").unwrap();
+    assert!(mirror["todo"].as_str().unwrap().contains("update"), "{mirror}");
+}
+
+fn last_error(place: &Place) -> String {
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    let account = &status["accounts"][0];
+    assert_eq!(account["calendars"], json!([]));
+    account["last_error"]["kind"].as_str().unwrap().to_owned()
 }
 
 #[test]
-fn a_data_directory_that_another_process_owns_without_an_api_ends_with_1() {
+fn a_mirror_that_cannot_be_read_is_its_accounts_error_and_no_end_of_status() {
     let place = Place::new(&config_of("http://127.0.0.1:9"));
-    let _lock = calmirror::system::EngineLock::take(&place.data_dir()).unwrap();
-    let ran = place.run(&["sync"]).ended(1);
-    assert!(ran.stderr.contains(&std::process::id().to_string()), "{}", ran.stderr);
+    let path = place.data_dir().join("anna/mirror.db");
+    std::fs::create_dir_all(&path).unwrap();
+    assert_eq!(last_error(&place), "mirror_unusable");
+    place.run(&["agenda"]).ended(6);
+    std::fs::remove_dir(&path).unwrap();
+    std::fs::write(&path, vec![7; 8_192]).unwrap();
+    assert_eq!(last_error(&place), "mirror_damaged");
+    assert!(place.run(&["status"]).ended(0).stdout.contains("sets it aside"));
+}
+
+#[test]
+fn wrong_values_are_said_in_our_own_words_and_as_json_when_asked() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    for (arguments, words) in [
+        (&["changes", "--since", "-1"][..], "since"),
+        (&["agenda", "--day", "-1"], "2026-03-29"),
+        (&["agenda", "--day", "9999-12-31"], "year"),
+        (&["agenda", "--from", "0001-01-01"], "year"),
+        (&["search", "x", "--limit", "0"], "limit"),
+        (&["emulate", "--events", "900000000"], "500000"),
+    ] {
+        let ran = place.run(arguments).ended(2);
+        assert!(ran.stderr.contains(words), "{arguments:?}: {}", ran.stderr);
+    }
+    let ran = place.run(&["agenda", "--bogus", "--json"]).ended(2);
+    let error: Value = serde_json::from_str(&ran.stderr).unwrap();
+    assert_eq!(error["error"]["kind"], "usage");
+    std::fs::write(place.data_dir(), "a file").unwrap();
+    assert!(place.run(&["agenda"]).ended(2).stderr.contains("no directory"));
+}
+
+#[test]
+fn what_is_not_mirrored_is_not_called_free_and_the_footer_says_so() {
+    let (place, _emulator) = synced("20");
+    let far = day_in(3_000);
+    let free = place.run(&["free", "--from", &far, "--to", &day_in(3_005), "--json"]).ended(0).json();
+    assert_eq!(free["items"], json!([]));
+    assert!(free["known"]["to"].is_string(), "{free}");
+    for command in ["free", "busy", "agenda"] {
+        let human = place.run(&[command, "--from", &day_in(0), "--to", &far]).ended(0).stdout;
+        assert!(human.contains("Nothing is known after"), "{human}");
+    }
+    assert!(place.run(&["agenda", "--day", &far]).ended(0).stdout.contains("Nothing is known."));
+    let found = place.run(&["search", "a", "--limit", "1", "--json"]).ended(0).json();
+    assert_eq!((found["items"].as_array().unwrap().len(), &found["more"]), (1, &json!(true)));
+    assert!(place.run(&["search", "a", "--limit", "1"]).ended(0).stdout.contains("there are more"));
+    let accepted = place.run(&["sync", "--accept-removals"]).ended(0).stdout;
+    assert!(accepted.contains("no removal was held back"), "{accepted}");
+}
+
+#[test]
+fn a_sync_beside_a_process_without_a_door_waits_for_it_and_says_so_once() {
+    let place = Place::new(&config_of("http://127.0.0.1:9"));
+    let lock = calmirror::system::EngineLock::take(&place.data_dir()).unwrap();
+    // Left by an engine that did not end in order: nobody answers there, and nobody else is asked.
+    let stale = json!({"address": "127.0.0.1:9", "token": "00", "pid": 1}).to_string();
+    calmirror::system::write_private(&place.data_dir().join("engine.json"), stale.as_bytes()).unwrap();
+    let mut waiting = place.command(&["sync"]).stderr(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+    let mut stderr = BufReader::new(waiting.stderr.take().unwrap());
+    let mut note = String::new();
+    stderr.read_line(&mut note).unwrap();
+    assert!(note.contains(&std::process::id().to_string()) && note.contains("waiting"), "{note}");
     let status = place.run(&["status", "--json"]).ended(0).json();
     assert_eq!(status["engine"]["running"], true);
     assert_eq!(status["engine"]["pid"], std::process::id());
+    drop(lock);
+    // Then it syncs itself, as far as it gets without a sign-in.
+    assert_eq!(waiting.wait().unwrap().code(), Some(3));
+    let mut rest = String::new();
+    stderr.read_to_string(&mut rest).unwrap();
+    assert!(!rest.contains("waiting"), "{rest}");
+    assert!(!place.data_dir().join("engine.json").exists());
+}
+
+#[cfg(unix)]
+fn terminate(child: &mut std::process::Child) -> Option<i32> {
+    let killed =
+        std::process::Command::new("kill").args(["-TERM", &child.id().to_string()]).status().unwrap();
+    assert!(killed.success());
+    child.wait().unwrap().code()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watching_process_syncs_for_others_and_says_how_each_sync_ended() {
+    let (place, emulator) = synced("50");
+    let mut watching = place.command(&["sync", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let mut dones = lines.map(|line| serde_json::from_str::<Value>(&line.unwrap()).unwrap());
+    let mut next_done = || dones.find(|line| line["event"] == "done").unwrap();
+    assert_eq!(next_done()["account"], "anna");
+    create(&emulator, "Asked by another", &day_in(7));
+    let asked = place.run(&["sync", "--json"]).ended(0).json_lines();
+    assert_eq!(asked.last().unwrap()["upserted"], 1);
+    assert_eq!(next_done()["upserted"], 1);
+    assert_eq!(terminate(&mut watching), Some(0));
+    assert!(!place.data_dir().join("engine.json").exists());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_watching_process_stops_at_once_in_the_middle_of_a_pause() {
+    let (place, emulator) = synced("50");
+    let refusing = json!({"what": {"do": "throttle", "retry_after": "25"}});
+    emulator.control("/faults", &refusing);
+    let mut watching = place.command(&["sync", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"waiting\"")));
+    let asked_at = std::time::Instant::now();
+    assert_eq!(terminate(&mut watching), Some(0));
+    assert!(asked_at.elapsed() < std::time::Duration::from_secs(15), "{:?}", asked_at.elapsed());
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupted_demo_leaves_nothing_behind() {
+    let place = Place::new("broken = = toml");
+    let mut demo = place.command(&["demo", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(demo.stdout.take().unwrap()).lines();
+    assert!(lines.by_ref().any(|line| line.unwrap().contains("device_code")));
+    assert_eq!(terminate(&mut demo), Some(130));
+    let left: Vec<_> = std::fs::read_dir(place.dir.path()).unwrap().map(|e| e.unwrap().file_name()).collect();
+    assert_eq!(left, ["config.toml"]);
 }
 
 #[cfg(unix)]
@@ -256,10 +387,7 @@ fn a_serving_process_syncs_for_others_and_takes_its_announcement_back() {
     place.run(&["sync"]).ended(4);
     place.run(&["agenda"]).ended(0);
 
-    let killed =
-        std::process::Command::new("kill").args(["-TERM", &serving.id().to_string()]).status().unwrap();
-    assert!(killed.success());
-    assert_eq!(serving.wait().unwrap().code(), Some(0));
+    assert_eq!(terminate(&mut serving), Some(0));
     assert!(!announced.exists());
 }
 

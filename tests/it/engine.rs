@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex};
 use calmirror::api::ErrorKind;
 use calmirror::config::Config;
 use calmirror::emulator::{InMemory, Quirks, RequestKind, Rule, Seeding, What, World};
-use calmirror::engine::{Edges, Engine, Hint, OtherMailbox, SyncOrder, Weather};
-use calmirror::flow::Progress;
+use calmirror::engine::{Edges, Engine, Hint, OtherMailbox, Seen, SyncOrder, Weather};
 use calmirror::ports::Clock;
 use calmirror::sim::{SeededEntropy, VirtualClock};
 use calmirror::vault::NoKeyring;
@@ -182,7 +181,7 @@ fn watch(house: &House, engine: &mut Engine, hours: i64) -> (calmirror::engine::
     let before = house.server.with(|world| world.requests());
     let has_stopped = Mutex::new(false);
     let report = engine
-        .watch(&mut move |_: Progress| {
+        .watch(&mut move |_: Seen<'_>| {
             let mut has_stopped = has_stopped.lock().unwrap();
             if clock.now_ms() >= end_ms && !*has_stopped {
                 *has_stopped = true;
@@ -202,9 +201,9 @@ fn an_idle_hour_wakes_for_polls_alone() {
     let calendars = house.server.with(|world| world.calendars(0).len()) as u64;
     let (report, requests) = watch(&house, &mut engine, 1);
     println!("idle hour, somebody looks: {report:?}, {requests} requests for {calendars} calendars");
-    // Every 90 s, moved by at most a fifth; one wake-up a poll, one more to stop.
+    // Every 90 s, moved by at most a fifth; one wake-up a poll.
     assert!((33..=52).contains(&report.polls), "{report:?}");
-    assert_eq!(report.wake_ups, report.polls + 1);
+    assert_eq!(report.wake_ups, report.polls);
     // One request a calendar and poll, and one listing of the calendars (two pages) an hour.
     assert!(requests <= report.polls * calendars + 4, "{requests}");
 }
@@ -237,4 +236,52 @@ fn failing_polls_become_rare_and_a_network_that_comes_up_is_noticed_at_once() {
     let before_ms = house.clock.now_ms();
     let (report, _) = watch(&house, &mut engine, 0);
     assert!(report.polls >= 1 && house.clock.now_ms() - before_ms < HOUR_MS);
+}
+
+#[test]
+fn a_stop_overtakes_a_sync_and_the_messages_that_wait() {
+    let house = House::new();
+    let mut engine = house.open();
+    house.sign_in(&mut engine);
+    let handle = engine.handle();
+    for _ in 0..1_000 {
+        handle.hint(Hint::Hidden(true));
+    }
+    handle.stop();
+    assert_eq!(engine.watch(&mut |_| {}).unwrap().wake_ups, 0);
+    // In the middle of a sync: the first page is the last thing seen, and the next sync goes on.
+    let handle = engine.handle();
+    let mut pages = 0;
+    let stopped = engine.sync("anna", &SyncOrder::default(), &mut |progress| {
+        if let calmirror::flow::Progress::Page { .. } = progress {
+            pages += 1;
+            handle.stop();
+        }
+    });
+    assert_eq!(stopped.unwrap_err().kind(), ErrorKind::Busy);
+    assert!(pages <= 2, "{pages}");
+    assert_eq!(sync(&mut engine).weather, None);
+}
+
+#[test]
+fn a_clock_that_is_put_back_does_not_put_polls_off() {
+    let house = House::new();
+    let mut engine = house.open();
+    house.sign_in(&mut engine);
+    sync(&mut engine);
+    let (handle, clock) = (engine.handle(), house.clock.clone());
+    let mut done = 0;
+    engine
+        .watch(&mut move |seen| {
+            let Seen::Done(account, _) = seen else { return };
+            assert_eq!(account, "anna");
+            done += 1;
+            match done {
+                1 => clock.turn(-30 * 24 * HOUR_MS),
+                _ => handle.stop(),
+            }
+        })
+        .unwrap();
+    let late_ms = house.clock.now_ms() - (NOW_MS - 30 * 24 * HOUR_MS);
+    assert!(late_ms < 2 * HOUR_MS, "{late_ms}");
 }

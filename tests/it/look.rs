@@ -47,8 +47,15 @@ impl World {
                 .execute(
                     "INSERT INTO calendar (id, key, remote_id, name, is_default, can_edit, page_size, gen, pulled_at_ms, \
                      window_from_ms, window_to_ms, full_at_ms, cursor_at_ms) \
-                     VALUES (?1, ?2, ?3, ?3, ?1 = 1, 1, 200, 1, ?4, 0, 86400000, ?4, ?4)",
-                    params![id, Key::of_remote(name).as_bytes(), name, world.now_ms - 60_000],
+                     VALUES (?1, ?2, ?3, ?3, ?1 = 1, 1, 200, 1, ?4, ?5, ?6, ?4, ?4)",
+                    params![
+                        id,
+                        Key::of_remote(name).as_bytes(),
+                        name,
+                        world.now_ms - 60_000,
+                        world.now_ms - 400 * 86_400_000,
+                        world.now_ms + 400 * 86_400_000
+                    ],
                 )
                 .unwrap();
         }
@@ -449,4 +456,42 @@ fn the_event_object_has_its_published_shape() {
     let reader = world.reader();
     let answer = world.look(Some(&reader)).agenda(&AgendaAsk::default()).unwrap();
     insta::assert_json_snapshot!(answer);
+}
+
+#[test]
+fn only_time_that_every_calendar_asked_for_mirrors_can_be_free() {
+    let world = World::new("Europe/Berlin", "2026-07-01T12:00");
+    let reader = world.reader();
+    let look = world.look(Some(&reader));
+    let edge_ms = world.now_ms + 3 * 3_600_000;
+    world.run(&format!("UPDATE calendar SET window_to_ms = {edge_ms} WHERE id = 2"));
+    let free = look.free(&FreeAsk::default()).unwrap();
+    assert_eq!(free.items.len(), 1);
+    assert_eq!(free.items[0].end, "2026-07-01T15:00:00+02:00");
+    assert_eq!(free.known.unwrap().to, "2026-07-01T15:00:00+02:00");
+    // The narrow one does not matter where it was not asked for.
+    let first = Key::of_remote("Calendar");
+    let ask =
+        FreeAsk { busy: BusyAsk { calendars: vec![first], ..BusyAsk::default() }, ..FreeAsk::default() };
+    assert_eq!(look.free(&ask).unwrap().items[0].end, "2026-07-08T00:00:00+02:00");
+    // A first sync that is not complete knows nothing for sure.
+    world.run("UPDATE calendar SET pulled_at_ms = NULL WHERE id = 2");
+    let free = look.free(&FreeAsk::default()).unwrap();
+    assert_eq!((free.items.len(), free.as_of, free.known), (0, None, None));
+}
+
+#[test]
+fn a_pause_that_the_server_asked_for_is_no_failure_of_a_calendar() {
+    let world = World::new("Europe/Berlin", "2026-07-01T12:00");
+    world.run("UPDATE calendar SET error_kind = 'throttled', error_at_ms = 0 WHERE id = 1");
+    world.run(
+        "UPDATE calendar SET error_kind = 'throttled', error_at_ms = 0, pulled_at_ms = NULL WHERE id = 2",
+    );
+    world.run("UPDATE calendar SET error_kind = 'timeout', error_at_ms = 0 WHERE id = 3");
+    let reader = world.reader();
+    let facts =
+        AccountFacts { name: "anna".into(), source: "microsoft365".into(), user: None, is_signed_in: true };
+    let status = world.look(Some(&reader)).account_status(&facts).unwrap();
+    let states: Vec<CalendarState> = status.calendars.iter().map(|calendar| calendar.state).collect();
+    assert_eq!(states, [CalendarState::Ok, CalendarState::Initial, CalendarState::Failed]);
 }

@@ -8,13 +8,14 @@ use calmirror::api::{Error, ErrorKind};
 use calmirror::config::Config;
 use calmirror::engine::{Edges, Engine};
 use calmirror::http::HttpClient;
-use calmirror::system::{SystemClock, SystemEntropy, stop_requested};
+use calmirror::local::Announcement;
+use calmirror::system::{StopSignals, SystemClock, SystemEntropy};
 use calmirror::vault::system_keyring;
 
 use crate::setup::Failure;
 
 /// The exit code of a process that was interrupted before it could end in order.
-const INTERRUPTED: i32 = 130;
+pub const INTERRUPTED: i32 = 130;
 
 /// The real world.
 pub fn edges() -> Result<Edges, Failure> {
@@ -29,7 +30,10 @@ pub fn edges() -> Result<Edges, Failure> {
 
 /// Takes the data directory.
 pub fn open(config: Config, data_dir: &Path) -> Result<Engine, Failure> {
-    Ok(Engine::open(config, data_dir, edges()?)?)
+    let engine = Engine::open(config, data_dir, edges()?)?;
+    // Whoever announced itself here is gone: the lock is ours.
+    Announcement::forget(data_dir);
+    Ok(engine)
 }
 
 /// A configuration of one account alone.
@@ -58,16 +62,17 @@ impl Stop {
     pub fn listen(on_stop: impl FnOnce() + Send + 'static) -> Result<Stop, Failure> {
         let stop = Stop { state: Arc::new((Mutex::new(false), Condvar::new())) };
         let (runtime, state) = (runtime()?, stop.state.clone());
+        let mut signals = {
+            let _inside = runtime.enter();
+            StopSignals::listen()?
+        };
         std::thread::Builder::new().name("calmirror-stop".to_owned()).spawn(move || {
-            if runtime.block_on(stop_requested()).is_err() {
-                return;
-            }
+            runtime.block_on(signals.next());
             *state.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
             state.1.notify_all();
             on_stop();
-            if runtime.block_on(stop_requested()).is_ok() {
-                std::process::exit(INTERRUPTED);
-            }
+            runtime.block_on(signals.next());
+            std::process::exit(INTERRUPTED);
         })?;
         Ok(stop)
     }

@@ -20,7 +20,16 @@ use crate::output::Output;
 use crate::setup::Failure;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        // Also whoever mistyped gets a document, when documents were asked for.
+        Err(error) if error.use_stderr() && std::env::args_os().any(|argument| argument == "--json") => {
+            let failure = Failure::usage(error.render().to_string().trim().to_owned());
+            Output::new(true).complain(&failure);
+            return ExitCode::from(failure.exit_code());
+        }
+        Err(error) => error.exit(),
+    };
     setup::start_logging(&arguments.globals);
     let mut output = Output::new(arguments.globals.json);
     match command::run(arguments, &mut output).and_then(|code| Ok(output.flush().map(|()| code)?)) {

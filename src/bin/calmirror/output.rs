@@ -12,11 +12,15 @@ use crate::text::escape_json;
 /// Narrower terminals get what a terminal of this width would show.
 const WIDTH_MIN: u16 = 40;
 
+/// Below this tables leave out what can be left out.
+const WIDTH_ROOMY: u16 = 60;
+
 /// Where a command writes.
 pub struct Output {
     stdout: BufWriter<Stdout>,
     stderr: Stderr,
     is_json: bool,
+    is_terminal: bool,
     is_colored: bool,
     is_progress_shown: bool,
     width: Option<u16>,
@@ -46,6 +50,7 @@ impl Output {
             stdout: BufWriter::new(io::stdout()),
             stderr: io::stderr(),
             is_json,
+            is_terminal,
             is_colored: is_terminal && !is_dumb && !no_color,
             is_progress_shown: io::stderr().is_terminal() && !is_dumb && !is_json,
             width: width.map(|width| width.max(WIDTH_MIN)),
@@ -56,6 +61,16 @@ impl Output {
     /// Whether the caller asked for JSON.
     pub fn is_json(&self) -> bool {
         self.is_json
+    }
+
+    /// Whether a person looks at stdout.
+    pub fn is_terminal(&self) -> bool {
+        self.is_terminal
+    }
+
+    /// Whether tables must do with little room.
+    pub fn is_narrow(&self) -> bool {
+        self.width.is_some_and(|width| width < WIDTH_ROOMY)
     }
 
     /// Whether bars and spinners may be drawn on stderr.

@@ -108,6 +108,10 @@ impl Setup {
         let config = Config::parse(&text)
             .map_err(|problems| Failure::Config { path: config_path.clone(), problems })?;
         let data_dir = data_dir(globals)?;
+        if data_dir.exists() && !data_dir.is_dir() {
+            let shown = data_dir.display();
+            return Err(Failure::usage(format!("{shown} is no directory: name one with --data-dir DIR")));
+        }
         let mirrors = new_mirrors(config, &data_dir);
         Ok(Setup { config_path, mirrors, data_dir, globals: globals.clone() })
     }

@@ -1,9 +1,9 @@
 use std::collections::BTreeMap;
 
-use calmirror::api::{AgendaAnswer, AgendaCall, Mirrors, RangeCall};
+use calmirror::api::{AgendaAnswer, AgendaCall, Mirrors, RangeCall, WindowAnswer};
 use calmirror::config::Effective;
 use calmirror::model::Key;
-use chrono::{DateTime, NaiveDate, TimeDelta};
+use chrono::{DateTime, FixedOffset, NaiveDate, NaiveTime, TimeDelta};
 use clap::Args;
 
 use crate::args::Globals;
@@ -22,13 +22,13 @@ pub struct Agenda {
     #[command(flatten)]
     range: Range,
     /// This day: YYYY-MM-DD, today, tomorrow or yesterday
-    #[arg(long, value_name = "DATE")]
+    #[arg(long, value_name = "DATE", allow_hyphen_values = true)]
     day: Option<String>,
     /// So many days, from --day, --from or today
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     days: Option<u32>,
     /// Only the next N events
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
     next: Option<u32>,
 }
 
@@ -82,6 +82,7 @@ pub fn print(
     let (first, last) = days_between(&answer.from, &answer.to);
     let last_listed = if listed == Listed::Once { NaiveDate::MIN } else { last };
     let frame = Frame { calendars: &calendars, first, last: last_listed, now_ms: mirrors.now_ms() };
+    let unknown = unknown_text(Some(&answer.from), Some(&answer.to), answer.known.as_ref());
     let days = print_by_day(output, &answer.items, &frame)?;
     if days == 0 {
         let what = if first == last {
@@ -91,9 +92,17 @@ pub fn print(
         };
         let heading = output.tone(what, Tone::Heading);
         output.line(heading)?;
-        output.line(if answer.as_of.is_some() { "  Nothing planned." } else { "  Nothing is known yet." })?;
+        output.line(match (&answer.as_of, &unknown) {
+            (None, _) => "  Nothing is known yet.",
+            (Some(_), Some(_)) => "  Nothing is known.",
+            (Some(_), None) => "  Nothing planned.",
+        })?;
     }
     output.line("")?;
+    if let Some(unknown) = unknown {
+        let unknown = output.tone(unknown, Tone::Warning);
+        output.line(unknown)?;
+    }
     let count = plural(answer.items.len().try_into().unwrap_or(u64::MAX), "event");
     print_footer(
         output,
@@ -102,6 +111,22 @@ pub fn print(
         answer.fresh,
         frame.now_ms,
     )
+}
+
+/// "Nothing is known before 25 October 2026", when a range reaches out of what is mirrored. Of a mirror that is not
+/// complete the footer says so.
+pub fn unknown_text(from: Option<&str>, to: Option<&str>, known: Option<&WindowAnswer>) -> Option<String> {
+    let read = |text: &str| DateTime::parse_from_rfc3339(text).ok();
+    let (first, last) = (read(&known?.from)?, read(&known?.to)?);
+    let say = |word: &str, at: DateTime<FixedOffset>| {
+        let is_midnight = at.naive_local().time() == NaiveTime::MIN;
+        let form = if is_midnight { "%-d %B %Y" } else { "%-d %B %Y, %H:%M" };
+        format!("{word} {}", at.format(form))
+    };
+    let before = from.and_then(read).filter(|from| *from < first).map(|_| say("before", first));
+    let after = to.and_then(read).filter(|to| *to > last).map(|_| say("after", last));
+    let sides: Vec<String> = [before, after].into_iter().flatten().collect();
+    (!sides.is_empty()).then(|| format!("Nothing is known {}.", sides.join(" and ")))
 }
 
 /// "3 events · Europe/Berlin · as of 12 minutes ago".

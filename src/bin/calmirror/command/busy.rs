@@ -3,7 +3,7 @@ use chrono::{DateTime, NaiveDate};
 use clap::Args;
 
 use crate::args::Globals;
-use crate::command::agenda::print_footer;
+use crate::command::agenda::{print_footer, unknown_text};
 use crate::command::event_table::day_text;
 use crate::command::range::Range;
 use crate::output::{Output, Tone};
@@ -66,6 +66,11 @@ pub fn print_slots(
         output.line(format!("No {unit}s."))?;
     }
     output.line("")?;
+    let unknown = unknown_text(answer.from.as_deref(), answer.to.as_deref(), answer.known.as_ref());
+    if let Some(unknown) = unknown {
+        let unknown = output.tone(unknown, Tone::Warning);
+        output.line(unknown)?;
+    }
     let count = plural(answer.items.len().try_into().unwrap_or(u64::MAX), unit);
     let facts = [count, clean(&answer.time_zone)];
     print_footer(output, &facts, answer.as_of.as_deref(), answer.fresh, now_ms)

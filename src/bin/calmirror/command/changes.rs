@@ -15,7 +15,7 @@ const LOOK_EVERY: Duration = Duration::from_millis(500);
 #[derive(Debug, Args)]
 pub struct Changes {
     /// Only what came after this number; 0 prints all that is kept
-    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    #[arg(long, value_name = "SEQ", default_value_t = 0, allow_negative_numbers = true)]
     since: i64,
     /// Keep printing as changes arrive, until stopped
     #[arg(long)]

@@ -1,10 +1,12 @@
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use calmirror::api::ErrorKind;
-use calmirror::config::{Config, Effective, Origin};
+use calmirror::api::{CalendarState, CalendarStatus, ErrorKind, mirror_error};
+use calmirror::config::{Config, Effective, Origin, SourceKind};
 use calmirror::engine::Edges;
 use calmirror::local::ENGINE_FILE;
+use calmirror::mirror::MirrorError;
 use calmirror::ports::{Method, Reply, Request, Vault, VaultError};
 use calmirror::system::{Holder, create_private_dir, engine_holder, network_share, write_private};
 use calmirror::vault::{FileVault, glance};
@@ -18,7 +20,7 @@ use crate::command::accounts;
 use crate::engine::{edges, runtime};
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup, config_path, data_dir, new_mirrors, read_config};
-use crate::text::{clean, rough_span};
+use crate::text::{clean, plural, rough_span};
 
 /// The longest a server is waited for.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -201,7 +203,9 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
             format!("the configuration forbids syncing (method {}, {origin})", account.method.value.code());
         checks.warn("policy", message, "nothing, if that is meant: queries go on answering");
     }
+    let needs_sign_in = account.source.value == SourceKind::Microsoft365;
     match setup.mirrors.is_sound(name) {
+        Ok(None) if !needs_sign_in => checks.ok("mirror", "none is needed yet"),
         Ok(Some(true)) => checks.ok("mirror", "its pages are in order"),
         Ok(Some(false)) => checks.fail(
             "mirror",
@@ -209,8 +213,26 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
             format!("calmirror sync --account {name}: sets it aside and fills a new one"),
         ),
         Ok(None) => checks.warn("mirror", "there is none yet", format!("calmirror sync --account {name}")),
-        Err(error) => checks.fail("mirror", error.to_string(), format!("calmirror sync --account {name}")),
+        Err(error) => {
+            let todo = match mirror_error(&error).map(MirrorError::kind) {
+                Some("mirror_newer") => "update calmirror to the version that wrote it, or newer".to_owned(),
+                Some("mirror_damaged") => {
+                    format!("calmirror sync --account {name}: sets it aside and fills a new one")
+                }
+                Some(_) | None => {
+                    let path = setup.mirrors.mirror_path(name);
+                    format!("make {} and its folder usable for this user", path.display())
+                }
+            };
+            checks.fail("mirror", error.to_string(), todo);
+        }
     }
+    if !needs_sign_in {
+        let source = account.source.value.code();
+        checks.ok("tokens", format!("not applicable: the source {source} needs no sign-in"));
+        return;
+    }
+    check_status(setup, name, checks);
     let login = format!("calmirror login --account {name}");
     match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
         Err(error @ VaultError::Keyring { .. }) => {
@@ -237,9 +259,52 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
     }
 }
 
+/// What `status` found, in counts: names of calendars do not belong in a bundle.
+fn check_status(setup: &Setup, name: &str, checks: &mut Checks) {
+    let Ok(status) = setup.mirrors.status(Some(name)) else { return };
+    for account in &status.accounts {
+        if let Some(until) = &account.throttled_until {
+            checks.warn(
+                "throttled",
+                format!("the server asked for a pause until {until}"),
+                "nothing: it is kept",
+            );
+        }
+        if let Some(error) = &account.last_error
+            && error.kind != "throttled"
+            && !error.kind.starts_with("mirror_")
+        {
+            let message = format!("the last attempt ended with {} at {}", clean(&error.kind), error.at);
+            checks.warn(
+                "last_sync",
+                message,
+                format!("calmirror sync --account {name}; the checks below say more"),
+            );
+        }
+        let failed = |calendar: &&CalendarStatus| calendar.state == CalendarState::Failed;
+        let failed: Vec<&CalendarStatus> = account.calendars.iter().filter(failed).collect();
+        if !failed.is_empty() {
+            let kinds: BTreeSet<String> = failed
+                .iter()
+                .filter_map(|calendar| Some(clean(&calendar.last_error.as_ref()?.kind)))
+                .collect();
+            let kinds = kinds.into_iter().collect::<Vec<_>>().join(", ");
+            let count = plural(u64::try_from(failed.len()).unwrap_or(u64::MAX), "calendar");
+            let message = format!("{count} could not be completed ({kinds})");
+            checks.warn("calendars", message, "calmirror status names them; the next sync tries again");
+        }
+        let held: u64 = account.calendars.iter().map(|calendar| calendar.held_removals).sum();
+        if held > 0 {
+            let message = format!("{} held back, nothing was removed", plural(held, "removal"));
+            let todo = format!("if that is right: calmirror sync --accept-removals --account {name}");
+            checks.warn("removals", message, todo);
+        }
+    }
+}
+
 fn check_servers(account: &Effective, edges: &Edges, checks: &mut Checks) -> Result<(), Failure> {
     let graph = account.graph_url.value.clone();
-    if graph.is_empty() {
+    if graph.is_empty() || account.source.value != SourceKind::Microsoft365 {
         return Ok(());
     }
     let authority =

@@ -15,6 +15,9 @@ use crate::setup::Failure;
 /// The largest mailbox document that is read.
 const DOCUMENT_BYTES_MAX: u64 = 256 << 20;
 
+/// The most events that are made up: they are kept in memory.
+const EVENTS_MAX: i64 = 500_000;
+
 /// Run the Graph and OAuth emulator until stopped
 ///
 /// The first line on stdout is JSON: {"graph_url","authority_url","control_url","users"}. Sign-in approves itself
@@ -31,8 +34,8 @@ pub struct Emulate {
     #[arg(long, value_name = "N", default_value_t = 1)]
     seed: u64,
     /// How many events the first mailbox holds
-    #[arg(long, value_name = "N", default_value_t = 500)]
-    events: usize,
+    #[arg(long, value_name = "N", default_value_t = 500, value_parser = clap::value_parser!(u32).range(..=EVENTS_MAX))]
+    events: u32,
 }
 
 impl Emulate {
@@ -40,7 +43,10 @@ impl Emulate {
         let clock = Arc::new(SystemClock);
         let source = match &self.mailbox {
             Some(path) => Source::Document { text: read_document(path)?, seed: self.seed },
-            None => Source::Seeded(Seeding { seed: self.seed, events: self.events, now_ms: clock.now_ms() }),
+            None => {
+                let events = usize::try_from(self.events).unwrap_or(usize::MAX);
+                Source::Seeded(Seeding { seed: self.seed, events, now_ms: clock.now_ms() })
+            }
         };
         let options = Options { listen: self.listen, source, clock };
         runtime()?.block_on(async {

@@ -13,7 +13,7 @@ pub struct Free {
     #[command(flatten)]
     range: Range,
     /// Only slots at least this long: 30m, 2h
-    #[arg(long, value_name = "DUR")]
+    #[arg(long, value_name = "DUR", allow_hyphen_values = true)]
     min: Option<String>,
     /// Only inside the account's working hours
     #[arg(long)]

@@ -5,10 +5,10 @@ use clap::Args;
 #[derive(Debug, Clone, Default, Args)]
 pub struct Range {
     /// First instant: RFC 3339, or a date or wall time in --tz
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub from: Option<String>,
     /// First instant after
-    #[arg(long, value_name = "T")]
+    #[arg(long, value_name = "T", allow_hyphen_values = true)]
     pub to: Option<String>,
     #[command(flatten)]
     pub place: Place,
@@ -18,10 +18,10 @@ pub struct Range {
 #[derive(Debug, Clone, Default, Args)]
 pub struct Place {
     /// Read and show times in this zone
-    #[arg(long, value_name = "ZONE")]
+    #[arg(long, value_name = "ZONE", allow_hyphen_values = true)]
     pub tz: Option<String>,
     /// Only this calendar, by id or name; may be repeated
-    #[arg(long = "calendar", value_name = "ID")]
+    #[arg(long = "calendar", value_name = "ID", allow_hyphen_values = true)]
     pub calendars: Vec<String>,
 }
 

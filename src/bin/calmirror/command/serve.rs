@@ -46,7 +46,7 @@ impl Serve {
             ))?;
         }
         output.flush()?;
-        let report = engine.watch(&mut |progress| tracing::debug!(?progress, "pulling"))?;
+        let report = engine.watch(&mut |seen| tracing::debug!(?seen, "watching"))?;
         tracing::info!(wake_ups = report.wake_ups, polls = report.polls, "stopped");
         drop(door);
         Ok(0)

@@ -1,4 +1,5 @@
 use calmirror::api::{AccountStatus, CalendarState, CalendarStatus, NetworkState};
+use calmirror::config::SourceKind;
 use chrono::DateTime;
 use clap::Args;
 
@@ -44,34 +45,59 @@ impl Status {
 fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> Result<(), Failure> {
     let name = output.tone(&account.name, Tone::Heading);
     let user = output.tone(clean(account.user.as_deref().unwrap_or("any mailbox")), Tone::Plain);
+    if !needs_sign_in(account) {
+        let source = output.tone(format!("source {}", clean(&account.source)), Tone::Faint);
+        output.line(format!("{name}  {user} · {source}"))?;
+        return print_advice(output, account, now_ms);
+    }
     let sign_in = if account.signed_in {
         output.tone("signed in", Tone::Good)
     } else {
         output.tone("not signed in", Tone::Warning)
     };
-    let network = match account.network {
-        NetworkState::Online => output.tone("online", Tone::Good),
-        NetworkState::Offline => output.tone("offline", Tone::Warning),
-        NetworkState::Throttled => output.tone("throttled", Tone::Warning),
+    let network = match (account.network, account.throttled_until.as_deref()) {
+        (NetworkState::Online, _) => output.tone("online", Tone::Good),
+        (NetworkState::Offline, _) if account.attempted_at.is_none() => {
+            output.tone("not tried yet", Tone::Faint)
+        }
+        (NetworkState::Offline, _) => output.tone("offline", Tone::Warning),
+        (NetworkState::Throttled, until) => {
+            let until = until.and_then(|at| DateTime::parse_from_rfc3339(at).ok());
+            let until = until.map(|at| format!(" until {}", at.format("%H:%M:%S"))).unwrap_or_default();
+            output.tone(format!("throttled{until}"), Tone::Warning)
+        }
     };
     output.line(format!("{name}  {user} · {sign_in} · {network}"))?;
 
     if !account.calendars.is_empty() {
-        let mut table = plain_table(5, &[2, 3, 4]);
+        let is_narrow = output.is_narrow();
+        let mut table = if is_narrow { plain_table(4, &[2, 3]) } else { plain_table(5, &[2, 3, 4]) };
         let head = ["  calendar", "state", "events", "pulled", "compared"];
-        table.add_row(head.map(|text| cell(text, Tone::Faint)));
+        let columns = if is_narrow { 4 } else { 5 };
+        table.add_row(head.into_iter().take(columns).map(|text| cell(text, Tone::Faint)));
         for calendar in &account.calendars {
             let (state, tone) = state_text(calendar);
-            table.add_row([
+            let age = |at: Option<&str>| if is_narrow { short_age(at, now_ms) } else { ago(at, now_ms) };
+            let cells = [
                 cell(format!("  {}", clean(&calendar.name)), Tone::Plain),
                 cell(state, tone),
                 cell(grouped(calendar.events), Tone::Plain).set_alignment(comfy_table::CellAlignment::Right),
-                cell(ago(calendar.last_pull.as_deref(), now_ms), Tone::Plain),
-                cell(ago(calendar.last_full_check.as_deref(), now_ms), Tone::Plain),
-            ]);
+                cell(age(calendar.last_pull.as_deref()), Tone::Plain),
+                cell(age(calendar.last_full_check.as_deref()), Tone::Plain),
+            ];
+            table.add_row(cells.into_iter().take(columns));
         }
         output.table(&mut table)?;
     }
+    print_advice(output, account, now_ms)
+}
+
+/// Whether anybody signs in for it: only Microsoft 365 asks for that.
+pub fn needs_sign_in(account: &AccountStatus) -> bool {
+    account.source == SourceKind::Microsoft365.code()
+}
+
+fn print_advice(output: &mut Output, account: &AccountStatus, now_ms: i64) -> Result<(), Failure> {
     for advice in advice(account, now_ms) {
         let arrow = output.tone("→", Tone::Warning);
         output.line(format!("  {arrow} {advice}"))?;
@@ -105,9 +131,12 @@ fn state_text(calendar: &CalendarStatus) -> (String, Tone) {
 fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
     let name = clean(&account.name);
     let mut advice = Vec::new();
-    if !account.signed_in {
+    let is_broken = account.last_error.as_ref().is_some_and(|error| BROKEN.contains(&error.kind.as_str()));
+    if !needs_sign_in(account) {
+        // Nothing is pulled for it.
+    } else if !account.signed_in {
         advice.push(format!("sign in: calmirror login --device-code --account {name}"));
-    } else if account.calendars.is_empty() {
+    } else if account.calendars.is_empty() && !is_broken {
         advice.push(format!("nothing is mirrored yet: calmirror sync --account {name}"));
     }
     let held: u64 = account.calendars.iter().map(|calendar| calendar.held_removals).sum();
@@ -129,6 +158,13 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
                 format!("a web page answered instead of the server ({at}): sign in to the network")
             }
             "throttled" => format!("the server asked for a pause ({at}); it is kept by itself"),
+            "mirror_damaged" => {
+                format!(
+                    "the mirror is damaged: calmirror sync --account {name} sets it aside and fills a new one"
+                )
+            }
+            "mirror_newer" => "a newer calmirror wrote the mirror: update calmirror".to_owned(),
+            "mirror_unusable" => "the mirror cannot be read: calmirror doctor says why".to_owned(),
             "mirror_rebuilt" => format!("the mirror was damaged and has been rebuilt ({at})"),
             "tls" => format!("no trusted TLS connection ({at}): check the clock and the root certificates"),
             "access_denied" => format!("access was denied ({at}): check the application's permissions"),
@@ -140,6 +176,20 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
             .push(format!("{} could not be read from a damaged mirror", plural(account.edits_lost, "edit")));
     }
     advice
+}
+
+/// Why an account without calendars has none.
+const BROKEN: [&str; 3] = ["mirror_damaged", "mirror_newer", "mirror_unusable"];
+
+/// "12 min", "3 h", "never".
+fn short_age(at: Option<&str>, now_ms: i64) -> String {
+    let Some(at) = at.and_then(|at| DateTime::parse_from_rfc3339(at).ok()) else { return "never".to_owned() };
+    match now_ms.saturating_sub(at.timestamp_millis()) / 1_000 {
+        seconds @ ..60 => format!("{} s", seconds.max(0)),
+        seconds @ 60..3_600 => format!("{} min", seconds / 60),
+        seconds @ 3_600..172_800 => format!("{} h", seconds / 3_600),
+        seconds => format!("{} d", seconds / 86_400),
+    }
 }
 
 fn ago(at: Option<&str>, now_ms: i64) -> String {

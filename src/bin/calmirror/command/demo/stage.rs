@@ -2,13 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use calmirror::api::{AgendaCall, ChangeLine, ChangesCall, Error, ErrorKind, Mirrors, ShowCall};
 use calmirror::config::{Config, Effective};
 use calmirror::emulator::{Edit, Options, Running, Source};
-use calmirror::engine::{DevicePrompt, Edges, Engine, OtherMailbox, SyncOrder};
+use calmirror::engine::{DevicePrompt, Edges, Engine, Handle, OtherMailbox, SyncOrder};
 use calmirror::local::{Door, Listen, SyncAnswer};
 use calmirror::model::Key;
 use calmirror::ports::Clock;
@@ -25,7 +25,7 @@ use crate::command::demo::teller::Teller;
 use crate::command::emulate::start;
 use crate::command::event_table::{marks, short_span};
 use crate::command::sync::{print_answer, print_json_line, progress_json};
-use crate::engine::{Stop, edges};
+use crate::engine::{INTERRUPTED, Stop, edges};
 use crate::output::{Output, Tone};
 use crate::progress::Bar;
 use crate::setup::{Failure, new_mirrors};
@@ -44,6 +44,11 @@ const LINES_SHOWN_MAX: usize = 6;
 /// Asked so often to say how long an answer takes.
 const ASKED_TIMES: u32 = 20;
 
+/// How often a directory is tried to be removed while something is still written into it.
+const REMOVE_TRIES: u32 = 10;
+/// Between two tries.
+const REMOVE_AGAIN_AFTER: Duration = Duration::from_millis(20);
+
 /// The emulator, a throw-away directory, and the engine in it. Dropped in this order.
 pub struct Stage {
     teller: Teller,
@@ -57,17 +62,33 @@ pub struct Stage {
     since: i64,
 }
 
-/// A directory that is removed with everything in it.
+/// A directory that is removed with everything in it, also when the user interrupts: then the process ends, unless
+/// there is an engine to stop in order.
 struct Throwaway {
     path: PathBuf,
+    engine: Arc<Mutex<Option<Handle>>>,
 }
 
 impl Throwaway {
     fn new() -> Result<Throwaway, Failure> {
         let name = format!("calmirror-demo-{}", secret_hex().get(..16).unwrap_or_default());
         let path = std::env::temp_dir().join(name);
+        let engine: Arc<Mutex<Option<Handle>>> = Arc::default();
+        let (doomed, watching) = (path.clone(), engine.clone());
+        Stop::listen(move || match &*watching.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some(handle) => handle.stop(),
+            None => {
+                remove(&doomed);
+                std::process::exit(INTERRUPTED);
+            }
+        })?;
         create_private_dir(&path)?;
-        Ok(Throwaway { path })
+        Ok(Throwaway { path, engine })
+    }
+
+    /// From now on an interruption stops this engine.
+    fn stops(&self, handle: Handle) {
+        *self.engine.lock().unwrap_or_else(PoisonError::into_inner) = Some(handle);
     }
 
     fn path(&self) -> &Path {
@@ -77,8 +98,19 @@ impl Throwaway {
 
 impl Drop for Throwaway {
     fn drop(&mut self) {
-        // The system's own cleaning takes what could not be removed.
-        let _ = std::fs::remove_dir_all(&self.path);
+        remove(&self.path);
+    }
+}
+
+/// Removes a directory that may still be written to.
+fn remove(path: &Path) {
+    for _ in 0..REMOVE_TRIES {
+        // The system's own cleaning takes what cannot be removed.
+        let _ = std::fs::remove_dir_all(path);
+        if !path.exists() {
+            return;
+        }
+        std::thread::sleep(REMOVE_AGAIN_AFTER);
     }
 }
 
@@ -261,7 +293,7 @@ impl Stage {
         let mirrors = Arc::new(new_mirrors(self.mirrors.config().clone(), self.directory.path()));
         let handle = self.engine.handle();
         let door = self.engine.runtime().block_on(Door::open(Listen::default(), mirrors, handle.clone()))?;
-        let _stop = Stop::listen(move || handle.stop())?;
+        self.directory.stops(handle);
         let announcement = door.announcement();
         let value = json!({
             "address": announcement.address,
@@ -279,9 +311,9 @@ impl Stage {
         }
         output.flush()?;
         let is_quiet = globals.quiet;
-        self.engine.watch(&mut |progress| {
+        self.engine.watch(&mut |seen| {
             if !is_quiet {
-                tracing::debug!(?progress, "pulling");
+                tracing::debug!(?seen, "watching");
             }
         })?;
         drop(door);
@@ -300,11 +332,11 @@ impl Stage {
             }
         });
         bar.clear();
-        let answer = SyncAnswer::from(report?);
+        let answer = SyncAnswer::new(report?, &self.mirrors.zone(&self.account));
         if is_json {
             output.json_line(&json!({ "event": "sync", "value": answer }))?;
         } else {
-            output.indented("    ", |output| print_answer(output, &answer, self.mirrors.now_ms()))?;
+            output.indented("    ", |output| print_answer(output, &answer, None, self.mirrors.now_ms()))?;
         }
         Ok(answer)
     }
