@@ -352,6 +352,22 @@ fn a_watching_process_stops_at_once_in_the_middle_of_a_pause() {
 
 #[cfg(unix)]
 #[test]
+fn a_sync_asked_of_a_process_that_stops_is_done_all_the_same() {
+    let (place, emulator) = synced("50");
+    create(&emulator, "Asked of one that stops", &day_in(7));
+    emulator.control("/faults", &json!({"what": {"do": "throttle", "retry_after": "2"}}));
+    let mut watching = place.command(&["sync", "--watch", "--json"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    assert!(lines.any(|line| line.unwrap().contains("\"waiting\"")));
+    let asking = place.command(&["sync"]).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
+    assert_eq!(terminate(&mut watching), Some(0));
+    assert_eq!(asking.wait_with_output().unwrap().status.code(), Some(0));
+    let found = place.run(&["search", "stops", "--json"]).ended(0).json();
+    assert_eq!(found["items"].as_array().unwrap().len(), 1);
+}
+
+#[cfg(unix)]
+#[test]
 fn an_interrupted_demo_leaves_nothing_behind() {
     let place = Place::new("broken = = toml");
     let mut demo = place.command(&["demo", "--json"]).stdout(Stdio::piped()).spawn().unwrap();

@@ -181,6 +181,8 @@ fn wrong_questions_are_problems_with_a_stable_kind() {
         ("GET", "/v1/free?min=x", 400, "usage"),
         ("GET", "/v1/free?hours=outside", 400, "usage"),
         ("GET", "/v1/changes?since=x", 400, "usage"),
+        ("GET", "/v1/changes?since=-1", 400, "usage"),
+        ("GET", "/v1/search?text=x&limit=0", 400, "usage"),
         ("POST", "/v1/sync?calendar=x", 400, "usage"),
         ("POST", "/v1/agenda", 405, "usage"),
         ("GET", "/v1/sync", 405, "usage"),

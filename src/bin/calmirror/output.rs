@@ -96,8 +96,7 @@ impl Output {
         Ok(self.stdout.flush()?)
     }
 
-    /// Prints everything that `print` prints behind `margin`, as the demo does.
-    #[cfg(feature = "emulator")]
+    /// Prints everything that `print` prints behind `margin`, also what a table breaks into a second line.
     pub fn indented(
         &mut self,
         margin: &'static str,
@@ -126,7 +125,7 @@ impl Output {
         match self.width {
             Some(width) => {
                 let margin = u16::try_from(self.margin.len()).unwrap_or(0);
-                let width = width.saturating_sub(margin).max(WIDTH_MIN);
+                let width = width.saturating_sub(margin);
                 table.set_content_arrangement(ContentArrangement::Dynamic).set_width(width);
             }
             None => {

@@ -188,7 +188,7 @@ fn check_engine(data_dir: &Path, checks: &mut Checks) {
         Ok(Holder::Engine { pid: None }) => checks.ok("engine", "another process runs the engine"),
         Ok(Holder::Nobody) if data_dir.join(ENGINE_FILE).exists() => {
             let message = format!("no engine runs, and a former one left {ENGINE_FILE}");
-            checks.warn("engine", message, "nothing: the next `calmirror serve` replaces it");
+            checks.warn("engine", message, "nothing: the next `calmirror sync` or `serve` removes it");
         }
         Ok(Holder::Nobody) => checks.ok("engine", "no engine runs; `calmirror sync` starts one for itself"),
         Err(error) => checks.fail("engine", error.to_string(), "make the file usable for this user"),

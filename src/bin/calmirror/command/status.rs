@@ -72,14 +72,14 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
     if !account.calendars.is_empty() {
         let is_narrow = output.is_narrow();
         let mut table = if is_narrow { plain_table(4, &[2, 3]) } else { plain_table(5, &[2, 3, 4]) };
-        let head = ["  calendar", "state", "events", "pulled", "compared"];
+        let head = ["calendar", "state", "events", "pulled", "compared"];
         let columns = if is_narrow { 4 } else { 5 };
         table.add_row(head.into_iter().take(columns).map(|text| cell(text, Tone::Faint)));
         for calendar in &account.calendars {
             let (state, tone) = state_text(calendar);
             let age = |at: Option<&str>| if is_narrow { short_age(at, now_ms) } else { ago(at, now_ms) };
             let cells = [
-                cell(format!("  {}", clean(&calendar.name)), Tone::Plain),
+                cell(clean(&calendar.name), Tone::Plain),
                 cell(state, tone),
                 cell(grouped(calendar.events), Tone::Plain).set_alignment(comfy_table::CellAlignment::Right),
                 cell(age(calendar.last_pull.as_deref()), Tone::Plain),
@@ -87,7 +87,7 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
             ];
             table.add_row(cells.into_iter().take(columns));
         }
-        output.table(&mut table)?;
+        output.indented("  ", |output| output.table(&mut table))?;
     }
     print_advice(output, account, now_ms)
 }
