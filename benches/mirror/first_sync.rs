@@ -175,6 +175,17 @@ pub fn compare_peaks(table: &mut Table, peaks: &[Peak]) {
     });
 }
 
+/// Judges the peak of a sync together with the text index that follows it.
+pub fn judge_peak(table: &mut Table, items: usize, kib: f64) {
+    table.add(Line {
+        measure: format!("first sync and text index, {} items, peak memory", thousands(items as f64)),
+        ours: mib(kib),
+        reach: "≤ 64 MiB".to_owned(),
+        holds: Some(kib <= PEAK_MAX_KIB),
+        ..Line::default()
+    });
+}
+
 fn mib(kib: f64) -> String {
     format!("{:.1} MiB", kib / 1_024.0)
 }

@@ -21,6 +21,17 @@ pub fn cpu_ns() -> Option<u64> {
     Some(total)
 }
 
+/// How often a thread of this process went to sleep of its own accord: it woke up as often.
+pub fn switches() -> Option<u64> {
+    let mut total = 0;
+    for task in fs::read_dir("/proc/self/task").ok()? {
+        let Ok(text) = fs::read_to_string(task.ok()?.path().join("status")) else { continue };
+        let count = text.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"))?;
+        total += count.trim().parse::<u64>().ok()?;
+    }
+    Some(total)
+}
+
 /// Repetitions of one measure.
 #[derive(Debug, Clone, Default)]
 pub struct Runs(Vec<f64>);

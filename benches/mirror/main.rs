@@ -14,6 +14,7 @@ mod bare;
 mod child;
 mod data;
 mod first_sync;
+mod idle;
 mod machine;
 mod ours;
 mod reads;
@@ -84,12 +85,16 @@ fn main() {
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
             if ["quiet", "changes", "agenda", "open"].into_iter().any(wants) {
-                let upkeep: f64 = child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
+                let filled: rounds::Filled =
+                    child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
                     measure: format!("text index of {} items, after the sync", thousands(*items as f64)),
-                    ours: seconds(upkeep),
+                    ours: seconds(filled.upkeep),
                     ..Line::default()
                 });
+                if let Some(kib) = filled.peak_kib {
+                    first_sync::judge_peak(&mut table, *items, kib as f64);
+                }
             }
             file
         })
@@ -109,6 +114,10 @@ fn main() {
         && wants("changes")
     {
         rounds::measure_changed(&mut table, [small, large], [small_file, large_file]);
+    }
+    if wants("idle") {
+        let (_, server) = &servers[0];
+        idle::measure(&mut table, server, dir.path());
     }
     table.print();
     let missed = table.missed();
@@ -144,6 +153,9 @@ fn run_child(args: &[String]) {
         }
         ["quiet", address, file] => {
             serde_json::to_string(&rounds::quiet_child(address.parse().unwrap(), Path::new(file)))
+        }
+        ["idle", address, folder] => {
+            serde_json::to_string(&idle::run_child(address.parse().unwrap(), Path::new(folder)))
         }
         ["changes", small, small_file, large, large_file] => serde_json::to_string(&rounds::changed_child(
             [small, large].map(|address| address.parse().unwrap()),

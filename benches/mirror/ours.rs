@@ -35,7 +35,8 @@ impl Clock for Still {
     }
 }
 
-struct Even;
+/// Rolls the middle, always.
+pub struct Even;
 
 impl Entropy for Even {
     fn roll(&self) -> f64 {

@@ -45,15 +45,23 @@ pub struct Changed {
     cpu: [Vec<f64>; 2],
 }
 
-/// The child: fills a mirror for the other measures.
-pub fn fill(address: SocketAddr, file: &Path) -> f64 {
+/// What filling a mirror tells.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Filled {
+    /// Seconds the upkeep took.
+    pub upkeep: f64,
+    pub peak_kib: Option<u64>,
+}
+
+/// The child: fills a mirror for the other measures, with its text index.
+pub fn fill(address: SocketAddr, file: &Path) -> Filled {
     let mut session = ours::Session::start(address, file);
     session.pull();
     let began = Instant::now();
     session.keep_up();
     let upkeep = began.elapsed().as_secs_f64();
     session.close();
-    upkeep
+    Filled { upkeep, peak_kib: machine::peak_kib() }
 }
 
 /// The child: rounds without changes, beside the bare request.

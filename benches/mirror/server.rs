@@ -213,7 +213,11 @@ impl Shelf {
             return Answer::Shelved(&self.quiet);
         }
         self.others.fetch_add(1, Ordering::Relaxed);
-        if path == "/v1.0/me/calendars" {
+        if path == "/v1.0/me" {
+            let who =
+                br#"{"id":"8f1d","userPrincipalName":"anna@contoso.example","mail":"anna@contoso.example"}"#;
+            Answer::Made(reply(200, "", who))
+        } else if path == "/v1.0/me/calendars" {
             Answer::Shelved(&self.calendars)
         } else if path.ends_with("/calendarView") {
             Answer::Shelved(&self.preview)
