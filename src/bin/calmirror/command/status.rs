@@ -135,7 +135,7 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
     if !needs_sign_in(account) {
         // Nothing is pulled for it.
     } else if !account.signed_in {
-        advice.push(format!("sign in: calmirror login --device-code --account {name}"));
+        advice.push(format!("sign in: calmirror login --account {name}"));
     } else if account.calendars.is_empty() && !is_broken {
         advice.push(format!("nothing is mirrored yet: calmirror sync --account {name}"));
     }
@@ -152,7 +152,7 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
         let at = ago(Some(&error.at), now_ms);
         advice.push(match kind.as_str() {
             "sign_in_needed" | "unauthorized" => {
-                format!("the sign-in ended ({at}): calmirror login --device-code --account {name}")
+                format!("the sign-in ended ({at}): calmirror login --account {name}")
             }
             "captive_portal" => {
                 format!("a web page answered instead of the server ({at}): sign in to the network")
