@@ -1,34 +1,6 @@
-/// Defines an enum whose variants are written as fixed words in a configuration.
-macro_rules! choices {
-    ($($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $code:literal),+ $(,)? })+) => {$(
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum $name { $($(#[$vdoc])* $variant),+ }
+use crate::model::coded::coded;
 
-        impl $name {
-            /// Every word, in order.
-            pub const CODES: &'static [&'static str] = &[$($code),+];
-
-            /// The word, as written and printed.
-            pub const fn code(self) -> &'static str {
-                match self { $($name::$variant => $code),+ }
-            }
-
-            /// The variant written as `code`.
-            pub fn from_code(code: &str) -> Option<$name> {
-                match code { $($code => Some($name::$variant),)+ _ => None }
-            }
-        }
-
-        impl serde::Serialize for $name {
-            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.serialize_str(self.code())
-            }
-        }
-    )+};
-}
-
-choices! {
+coded! {
     /// A national cloud.
     Cloud {
         /// Everywhere else, and GCC.

@@ -5,6 +5,7 @@
 
 mod address;
 mod calendar;
+pub(crate) mod coded;
 mod event;
 mod fault;
 mod key;
