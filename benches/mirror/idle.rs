@@ -127,12 +127,11 @@ pub fn measure(table: &mut Table, server: &Server, dir: &Path) {
     let dir = dir.join("idle");
     let told: Idle = child::run(&["idle", &server.address.to_string(), dir.to_str().unwrap()]);
     let Idle { wake_ups, polls, asked, switches } = told;
-    // The message that ends the hour is a wake-up, too.
-    let others = wake_ups - polls - 1;
+    let others = wake_ups.saturating_sub(polls);
     table.add(Line {
         measure: "idle hour of serve: wake-ups beside polls".to_owned(),
         bound: format!("{polls} polls"),
-        ours: format!("{} wake-ups", wake_ups - 1),
+        ours: format!("{wake_ups} wake-ups"),
         ratio: format!("+{others}"),
         reach: "+0".to_owned(),
         holds: Some(others == 0),
@@ -142,7 +141,7 @@ pub fn measure(table: &mut Table, server: &Server, dir: &Path) {
         measure: "idle hour of serve: requests".to_owned(),
         bound: format!("{polls} polls"),
         ours: format!("{} rounds, {} listings", asked.deltas, asked.others),
-        ratio: format!("+{}", asked.deltas + asked.others - polls),
+        ratio: format!("+{}", (asked.deltas + asked.others).saturating_sub(polls)),
         reach: format!("≤ +{LISTINGS_MAX}"),
         holds: Some(asked.deltas == polls && asked.others <= LISTINGS_MAX),
         ..Line::default()

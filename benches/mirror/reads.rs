@@ -33,9 +33,9 @@ const RANGE: &str = concat!(
     "ifnull(e.organizer_address, m.organizer_address), ifnull(e.attendees, m.attendees), ",
     "ifnull(e.categories, m.categories), ifnull(e.online_provider, m.online_provider), ",
     "ifnull(e.online_join_url, m.online_join_url), ifnull(e.web_link, m.web_link) ",
-    "FROM event e JOIN calendar c ON c.id = e.calendar_id LEFT JOIN event m ON m.id = e.series_id ",
+    "FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id LEFT JOIN event m ON m.id = e.series_id ",
     "WHERE e.is_present = 1 AND e.kind <> 'master' AND e.start_ms >= ?1 - 86400000 AND e.start_ms < ?2 ",
-    "AND e.end_ms > ?1 ORDER BY e.start_ms, e.id LIMIT ?3"
+    "AND e.end_ms > ?1 ORDER BY e.start_ms LIMIT ?3"
 );
 
 /// A row with everything in it, and nothing made of it.
