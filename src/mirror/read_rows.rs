@@ -199,8 +199,9 @@ impl Reader {
             Some(last) if timed.len() >= count => last.start_ms,
             Some(_) | None => window.to_ms,
         };
+        // Those that begin earlier in any zone are among the rows that overlap the instant.
         let all_day = Window {
-            from_ms: window.from_ms.saturating_sub(ZONE_MS),
+            from_ms: instant.to_ms.saturating_add(ZONE_MS),
             to_ms: last_ms.saturating_add(1).saturating_add(ZONE_MS),
         };
         let all_day = self.upcoming(UPCOMING_ALL_DAY, all_day, calendars, count)?;
