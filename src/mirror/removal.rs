@@ -316,3 +316,7 @@ fn has_instances(conn: &Connection, event_id: i64) -> Result<bool, MirrorError> 
         .and_then(|mut s| s.query_row([event_id], |row| row.get(0)))
         .doing("looking for instances")
 }
+
+#[cfg(test)]
+#[path = "removal_tests.rs"]
+mod tests;
