@@ -52,6 +52,7 @@ struct Grant {
     scopes: String,
     client: String,
     until_ms: i64,
+    nonce: Option<String>,
 }
 
 #[derive(Clone)]
@@ -127,7 +128,13 @@ impl Authority {
     /// Hands out an access token without a dialogue, for tests.
     pub fn grant(&mut self, user: usize, now_ms: i64) -> String {
         let until_ms = now_ms + self.sign_in.access_token_s * 1_000;
-        let grant = Grant { user, scopes: "Calendars.ReadWrite".into(), client: String::new(), until_ms };
+        let grant = Grant {
+            user,
+            scopes: "Calendars.ReadWrite".into(),
+            client: String::new(),
+            until_ms,
+            nonce: None,
+        };
         let token = format!("eyJ0eXAi.{}", ident::opaque(&mut self.rng, 48));
         keep(&mut self.access, token.clone(), grant);
         token
@@ -186,7 +193,8 @@ impl Authority {
         let user_code: String = (0..9)
             .map(|_| self.rng.choice(b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789").map_or('A', |b| char::from(*b)))
             .collect();
-        let grant = Grant { user, scopes, client, until_ms: now_ms + DEVICE_CODE_S * 1_000 };
+        let until_ms = now_ms + DEVICE_CODE_S * 1_000;
+        let grant = Grant { user, scopes, client, until_ms, nonce: None };
         keep(&mut self.devices, code.clone(), Device { grant, polls: 0, last_poll_ms: i64::MIN });
         let uri = format!("{}/devicelogin", call.origin);
         Answer::json(
@@ -243,8 +251,8 @@ impl Authority {
         let Some(user) = find_user(users, read("login_hint")) else {
             return page(50_034, "The user account does not exist in the directory.");
         };
-        let grant =
-            Grant { user, scopes: read("scope").unwrap_or_default(), client, until_ms: now_ms + CODE_MS };
+        let (scopes, nonce) = (read("scope").unwrap_or_default(), read("nonce"));
+        let grant = Grant { user, scopes, client, until_ms: now_ms + CODE_MS, nonce };
         let code = format!("0.{}", ident::opaque(&mut self.rng, 96));
         let redirect_uri = redirect.clone();
         keep(&mut self.codes, code.clone(), Code { grant, redirect_uri, challenge: read("code_challenge") });
@@ -291,7 +299,7 @@ impl Authority {
                 let scopes =
                     call.form("scope").filter(|s| !s.is_empty()).unwrap_or_else(|| grant.scopes.clone());
                 let keeps = (!self.sign_in.rotates).then_some(old);
-                self.issue(Grant { scopes, ..grant }, users, now_ms, keeps, &call.origin)
+                self.issue(Grant { scopes, nonce: None, ..grant }, users, now_ms, keeps, &call.origin)
             }
             _ => refused(
                 400,
@@ -427,7 +435,7 @@ impl Authority {
             if asks("openid")
                 && let Some(user) = users.get(grant.user)
             {
-                members.insert("id_token".into(), json!(id_token(user, &grant.client, origin, now_ms)));
+                members.insert("id_token".into(), json!(id_token(user, &grant, origin, now_ms)));
             }
         }
         Answer::json(200, &body).with("cache-control", "no-store").with("pragma", "no-cache")
@@ -455,13 +463,16 @@ fn is_loopback(uri: &str) -> bool {
 }
 
 /// An unsigned token in the shape of a signed one: nobody shall rely on its signature.
-fn id_token(user: &User, client: &str, origin: &str, now_ms: i64) -> String {
+fn id_token(user: &User, grant: &Grant, origin: &str, now_ms: i64) -> String {
     let now_s = now_ms.div_euclid(1_000);
     let head = json!({"typ": "JWT", "alg": "RS256", "kid": "emulator"});
-    let claims = json!({
-        "aud": client, "iss": format!("{origin}/{TENANT}/v2.0"), "iat": now_s, "nbf": now_s, "exp": now_s + 3_600,
+    let mut claims = json!({
+        "aud": grant.client, "iss": format!("{origin}/{TENANT}/v2.0"), "iat": now_s, "nbf": now_s, "exp": now_s + 3_600,
         "name": user.name, "oid": user.id, "preferred_username": user.address, "sub": user.id, "tid": TENANT, "ver": "2.0",
     });
+    if let (Some(nonce), Some(members)) = (&grant.nonce, claims.as_object_mut()) {
+        members.insert("nonce".into(), json!(nonce));
+    }
     let part = |v: &Value| ident::url_safe(v.to_string().as_bytes());
     format!("{}.{}.{}", part(&head), part(&claims), ident::url_safe(b"emulator: not a signature"))
 }

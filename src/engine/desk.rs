@@ -11,11 +11,12 @@ use crate::flow::Progress;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::sign_in::{
     BrowserHints, BrowserSignIn, DeviceSignIn, SIGN_IN_TIME_MAX, Session, SignInError, SignInSite,
+    is_same_user,
 };
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
-use crate::ports::{Bearer, Tokens, Vault, VaultError};
+use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
 use crate::source::graph::{Graph, GraphSite};
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
@@ -31,6 +32,8 @@ pub(super) struct Desk {
     mirror: Mirror,
     session: Arc<Session>,
     graph: Graph,
+    /// The mirror was found to belong to the tokens' mailbox.
+    is_owner_checked: bool,
     /// The zone of the timestamps in its reports.
     zone: Zone,
 }
@@ -59,7 +62,16 @@ impl Desk {
         let bearer = session.clone() as Arc<dyn Bearer>;
         let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
         let zone = zone_of(&effective);
-        Ok(Desk { effective, folder, edges: edges.clone(), mirror, session, graph, zone })
+        Ok(Desk {
+            effective,
+            folder,
+            edges: edges.clone(),
+            mirror,
+            session,
+            graph,
+            is_owner_checked: false,
+            zone,
+        })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
@@ -76,7 +88,8 @@ impl Desk {
         let started_ms = self.edges.clock.now_ms();
         let outcome = self.sync_or_break(order, urgency, progress).await;
         match outcome {
-            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(Error::from),
+            Ok(Ok((report, accepted))) => self.report(report, accepted, started_ms).map_err(Error::from),
+            Ok(Err(error)) => Err(error),
             // A mirror that breaks in the middle is set aside now, and the next sync fills a new one.
             Err(error) if error.is_damage() => {
                 self.reopen(started_ms)?;
@@ -95,7 +108,7 @@ impl Desk {
         order: &SyncOrder,
         urgency: Urgency,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<(PullReport, u64), MirrorError> {
+    ) -> Result<Result<(PullReport, u64), Error>, MirrorError> {
         let pull_order = PullOrder {
             is_full: order.is_full,
             is_asked: urgency == Urgency::Asked,
@@ -104,8 +117,9 @@ impl Desk {
         };
         let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
         let report = match self.bind_mailbox().await? {
-            Ok(()) => pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?,
-            Err(fault) => {
+            Bound::Right => pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?,
+            Bound::Other => return Ok(Err(other_mailbox())),
+            Bound::Unknown(fault) => {
                 let now_ms = self.edges.clock.now_ms();
                 self.mirror.note_attempt(now_ms)?;
                 self.mirror.note_fault(fault.kind(), now_ms)?;
@@ -124,25 +138,36 @@ impl Desk {
             }
         }
         upkeep(&mut self.mirror)?;
-        Ok((report, accepted))
+        Ok(Ok((report, accepted)))
     }
 
-    /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
-    async fn bind_mailbox(&mut self) -> Result<Result<(), Fault>, MirrorError> {
-        if self.mirror.account()?.mailbox.is_some() {
-            return Ok(Ok(()));
+    /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used: once in the
+    /// life of this desk, and after each sign-in. The tokens say it themselves where they can.
+    async fn bind_mailbox(&mut self) -> Result<Bound, MirrorError> {
+        let bound = self.mirror.account()?.mailbox;
+        if self.is_owner_checked && bound.is_some() {
+            return Ok(Bound::Right);
         }
-        match self.graph.identity().await {
-            Ok(identity) => {
-                let mailbox = MailboxId { object_id: identity.object_id };
-                self.mirror.bind(&mailbox, identity.user_principal_name.as_deref())?;
-                Ok(Ok(()))
-            }
-            // A mailbox that does not say whose it is cannot be bound; its calendars may be read all the same. A
-            // sign-in is stricter.
-            Err(Fault::Refused { status: 403 | 404, .. }) => Ok(Ok(())),
-            Err(fault) => Ok(Err(fault)),
+        let owner = self.session.owner().await.ok().flatten();
+        let (mailbox, user) = match (owner, &bound) {
+            (Some(owner), Some(_)) => (MailboxId::from(owner), None),
+            (owner, _) => match self.graph.identity().await {
+                Ok(identity) => {
+                    let tenant_id = owner.map(|owner| owner.tenant_id);
+                    (MailboxId { tenant_id, object_id: identity.object_id }, identity.user_principal_name)
+                }
+                // A mailbox that does not say whose it is cannot be bound; its calendars may be read all the same.
+                // A sign-in is stricter.
+                Err(Fault::Refused { status: 403 | 404, .. }) => return Ok(Bound::Right),
+                Err(fault) => return Ok(Bound::Unknown(fault)),
+            },
+        };
+        if bound.is_some_and(|bound| !bound.is_same(&mailbox)) {
+            return Ok(Bound::Other);
         }
+        self.mirror.bind(&mailbox, user.as_deref())?;
+        self.is_owner_checked = true;
+        Ok(Bound::Right)
     }
 
     fn report(
@@ -236,20 +261,27 @@ impl Desk {
                 ));
             }
         }
-        let mailbox = MailboxId { object_id: identity.object_id };
+        if tokens.owner.as_ref().is_some_and(|owner| !is_same_user(owner, &identity.object_id)) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the sign-in server and the calendar service name different users; nothing was kept. Have an administrator check `cloud`, `graph_url` and `authority_url` in the configuration",
+            ));
+        }
+        // From here on the user has the one name that Graph uses.
+        let owner = tokens.owner.map(|owner| Owner { object_id: identity.object_id.clone(), ..owner });
+        let tenant_id = owner.as_ref().map(|owner| owner.tenant_id.clone());
+        let mailbox = MailboxId { tenant_id, object_id: identity.object_id };
         let bound = self.mirror.account().map_err(Error::from)?.mailbox;
-        match (bound, other) {
-            (Some(bound), OtherMailbox::Refuse) if bound != mailbox => {
-                return Err(Error::new(
-                    ErrorKind::Refused,
-                    "the mirror of this account belongs to another mailbox; run `calmirror login --replace` to delete it and start anew",
-                ));
-            }
-            (Some(bound), OtherMailbox::Replace) if bound != mailbox => self.wipe()?,
-            (Some(_) | None, OtherMailbox::Refuse | OtherMailbox::Replace) => {}
+        let is_other = bound.is_some_and(|bound| !bound.is_same(&mailbox));
+        match other {
+            OtherMailbox::Refuse if is_other => return Err(other_mailbox()),
+            OtherMailbox::Replace if is_other => self.wipe()?,
+            OtherMailbox::Refuse | OtherMailbox::Replace => {}
         }
         self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
-        self.session.replace(tokens).await.map_err(vault_error)
+        self.session.replace(Tokens { owner, ..tokens }).await.map_err(vault_error)?;
+        self.is_owner_checked = true;
+        Ok(())
     }
 
     /// Deletes the mirror and opens an empty one.
@@ -273,6 +305,29 @@ impl Desk {
         self.mirror = mirror;
         Ok(())
     }
+}
+
+/// Whether a mirror belongs to the mailbox of the tokens.
+enum Bound {
+    /// It does.
+    Right,
+    /// It is another's.
+    Other,
+    /// Nobody said.
+    Unknown(Fault),
+}
+
+impl From<Owner> for MailboxId {
+    fn from(owner: Owner) -> MailboxId {
+        MailboxId { tenant_id: Some(owner.tenant_id), object_id: owner.object_id }
+    }
+}
+
+fn other_mailbox() -> Error {
+    Error::new(
+        ErrorKind::Refused,
+        "the mirror of this account belongs to another mailbox; run `calmirror login --replace` to delete it and start anew",
+    )
 }
 
 /// Deletes a closed mirror and its side files.
@@ -403,8 +458,12 @@ fn sign_in_error(error: SignInError) -> Error {
         | SignInError::SecretDemanded { .. }
         | SignInError::ScopeUnknown { .. }
         | SignInError::Misconfigured { .. }
+        | SignInError::TenantUnknown
         | SignInError::AddressWrong => ErrorKind::Usage,
-        SignInError::NoPort(_) => ErrorKind::Failed,
+        SignInError::OtherTenant => ErrorKind::Refused,
+        SignInError::NoPort(_) | SignInError::IdTokenWrong(_) | SignInError::ClockWrong { .. } => {
+            ErrorKind::Failed
+        }
         SignInError::Fault(fault) => return fault_error(fault.clone()),
     };
     Error::because(kind, error.to_string(), error)
