@@ -200,12 +200,8 @@ impl Fields {
 
     /// Everything a row says, each field set.
     pub fn of(record: &EventRecord) -> Fields {
-        let times = |is_all_day, zone| Times {
-            start_ms: record.start_ms,
-            end_ms: record.end_ms,
-            is_all_day,
-            zone,
-        };
+        let times =
+            |is_all_day, zone| Times { start_ms: record.start_ms, end_ms: record.end_ms, is_all_day, zone };
         let Some(details) = record.details.as_deref() else {
             return Fields { times: Some(times(false, None)), ..Fields::default() };
         };
