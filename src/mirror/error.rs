@@ -51,6 +51,11 @@ pub enum MirrorError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It holds another mailbox than the configuration names now.
+    #[error(
+        "the mirror of this account belongs to another mailbox; give the account another name, or run `calmirror logout --wipe` to delete the mirror and start anew"
+    )]
+    OtherMailbox,
     /// A rule of the mirror's own does not hold: a bug.
     #[error("the mirror broke its own rule: {0}")]
     Invariant(&'static str),
@@ -66,6 +71,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => false,
         }
     }
@@ -82,6 +88,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => "mirror_unusable",
         }
     }
@@ -97,6 +104,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Absent { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => false,
         }
     }
