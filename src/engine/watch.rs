@@ -263,7 +263,9 @@ fn plan_next(schedule: &mut Schedule, answer: Option<&SyncReport>, hints: Hints,
     let by_cadence = edges.clock.now_ms().saturating_add(in_ms(delay));
     let by_server = match answer.and_then(|report| report.weather.as_ref()) {
         Some(Weather::Throttled { until_ms }) => *until_ms,
-        Some(Weather::SignInNeeded | Weather::Unreachable(_)) | None => 0,
+        Some(Weather::SignInNeeded | Weather::ApplicationRefused { .. } | Weather::Unreachable(_)) | None => {
+            0
+        }
     };
     schedule.next_at_ms = by_cadence.max(by_server);
 }
