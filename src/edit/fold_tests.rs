@@ -104,9 +104,9 @@ fn a_created_and_deleted_event_leaves_no_trace_until_it_was_tried() {
 #[test]
 fn an_edit_under_way_is_never_touched() {
     for under_way in [sending(edit(1, subject("New"))), OpenEdit { attempts: 2, ..edit(1, subject("New")) }] {
-        assert_eq!(put(&[under_way.clone()], &subject("Newer")), append(subject("Newer")));
+        assert_eq!(put(std::slice::from_ref(&under_way), &subject("Newer")), append(subject("Newer")));
         // Back to what the server has is a change by then.
-        assert_eq!(put(&[under_way.clone()], &subject("Review")), append(subject("Review")));
+        assert_eq!(put(std::slice::from_ref(&under_way), &subject("Review")), append(subject("Review")));
         assert_eq!(put(&[under_way], &Intent::Delete), append(Intent::Delete));
     }
 }
