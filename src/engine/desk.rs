@@ -365,7 +365,7 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 }
 
 /// Refuses an account that this engine must not synchronize, and says who can change that.
-fn check_policy(effective: &Effective) -> Result<(), Error> {
+pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
     if effective.source.value != SourceKind::Microsoft365 {
         return Err(Error::new(
             ErrorKind::Usage,

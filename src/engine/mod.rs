@@ -21,7 +21,7 @@ use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
 use office::Office;
-pub use watch::{Handle, Hint, Seen, WatchReport};
+pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
 #[derive(Clone)]
@@ -233,11 +233,14 @@ impl Engine {
     pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
         let names: Vec<String> =
             self.office.config.accounts.iter().map(|account| account.name.clone()).collect();
-        let mut is_open = false;
+        let are_many = names.len() > watch::MIRRORS_OPEN_MAX;
+        let mut kept = Vec::new();
         let mut refused = None;
         for name in names {
-            match self.open_desk(&name) {
-                Ok(()) => is_open = true,
+            // Of many accounts each is opened when its turn comes.
+            let found = if are_many { self.office.check(&name) } else { self.open_desk(&name) };
+            match found {
+                Ok(()) => kept.push(name),
                 Err(error) => {
                     tracing::warn!(account = %name, error = %error, "this account is not kept in step");
                     refused = Some(error);
@@ -245,11 +248,11 @@ impl Engine {
             }
         }
         match refused {
-            Some(error) if !is_open => return Err(error),
+            Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
         let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(desks, &office.edges, inbox, seen)))
+        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.

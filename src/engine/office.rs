@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use crate::api::Error;
 use crate::config::{Config, Effective};
 use crate::engine::Edges;
-use crate::engine::desk::Desk;
+use crate::engine::desk::{Desk, check_policy};
 use crate::flow::sign_in::{Application, ApplicationSite};
 use crate::source::graph::Limits;
 
@@ -50,6 +50,14 @@ impl Office {
         let effective = self.config.resolve(account).ok_or_else(|| super::unknown_account(account))?;
         let fleet = self.fleet(&effective);
         Desk::open(effective, &self.data_dir, &self.edges, fleet)
+    }
+
+    /// Whether `account` may be synchronized; opens nothing.
+    ///
+    /// # Errors
+    /// No such account, or a policy that forbids it.
+    pub(super) fn check(&self, account: &str) -> Result<(), Error> {
+        check_policy(&self.config.resolve(account).ok_or_else(|| super::unknown_account(account))?)
     }
 
     /// What the mailboxes of its application share, for an account that is reached with application permissions.

@@ -12,7 +12,7 @@ use crate::model::{
 use crate::ports::{Bearer, Clock, Entropy, Http, Method, Reply, Request};
 use crate::source::graph::calendar::{self, Identity};
 use crate::source::graph::decode::{self, Listing};
-use crate::source::graph::gate::Gate;
+use crate::source::graph::gate::{Gate, Member};
 use crate::source::graph::site::encode_segment;
 use crate::source::graph::{GraphSite, Limits, PullMode, batch, prefer, refusal, time, write};
 
@@ -104,7 +104,7 @@ impl Graph {
             bearer: Arc::clone(&mailbox.bearer),
             clock: Arc::clone(&mailbox.clock),
             entropy: Arc::clone(&mailbox.entropy),
-            gate: Arc::new(Gate::new(Some(limits))),
+            gate: Arc::new(Gate::new(Some(Member { mailbox: mailbox.site.mailbox().to_owned(), limits }))),
             is_batch_refused: AtomicBool::new(false),
         }))
     }

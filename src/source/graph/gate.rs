@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -39,12 +39,8 @@ pub(super) struct Pass<'g> {
 }
 
 impl Gate {
-    pub fn new(limits: Option<Arc<Limits>>) -> Gate {
-        Gate {
-            places: Semaphore::new(REQUESTS_IN_FLIGHT_MAX),
-            pause: Pause::default(),
-            limits: limits.map(Limits::join),
-        }
+    pub fn new(limits: Option<Member>) -> Gate {
+        Gate { places: Semaphore::new(REQUESTS_IN_FLIGHT_MAX), pause: Pause::default(), limits }
     }
 
     /// Waits for a place and for the end of a short pause.
@@ -140,8 +136,7 @@ pub struct Limits {
     second: Mutex<Second>,
     pause: Pause,
     /// The ends of the mailboxes' own pauses.
-    paused: Mutex<BTreeMap<u64, i64>>,
-    members: AtomicU64,
+    paused: Mutex<BTreeMap<String, i64>>,
 }
 
 impl Default for Limits {
@@ -151,7 +146,6 @@ impl Default for Limits {
             second: Mutex::default(),
             pause: Pause::default(),
             paused: Mutex::default(),
-            members: AtomicU64::new(0),
         }
     }
 }
@@ -168,16 +162,14 @@ struct Second {
     sent: u32,
 }
 
-struct Member {
-    number: u64,
-    limits: Arc<Limits>,
+/// One mailbox among those of its application.
+pub(super) struct Member {
+    /// Its path: a mailbox whose client was closed and opened again is still the same.
+    pub mailbox: String,
+    pub limits: Arc<Limits>,
 }
 
 impl Limits {
-    fn join(self: Arc<Limits>) -> Member {
-        Member { number: self.members.fetch_add(1, Ordering::Relaxed), limits: self }
-    }
-
     /// Takes one request out of this second's, or says how long to wait for the next.
     fn wait(&self, now_ms: i64) -> Option<Duration> {
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
@@ -197,7 +189,7 @@ impl Member {
         let mut paused = self.limits.paused.lock().unwrap_or_else(PoisonError::into_inner);
         paused.retain(|_, until_ms| *until_ms > now_ms);
         if until_ms > now_ms {
-            paused.insert(self.number, until_ms);
+            paused.insert(self.mailbox.clone(), until_ms);
         }
         if paused.len() >= THROTTLED_TOGETHER {
             self.limits.pause.until(until_ms, now_ms);

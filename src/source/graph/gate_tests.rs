@@ -4,7 +4,8 @@ const NOW_MS: i64 = 1_778_140_800_000;
 
 fn gates(count: usize) -> Vec<Gate> {
     let limits = Arc::new(Limits::default());
-    (0..count).map(|_| Gate::new(Some(limits.clone()))).collect()
+    let member = |n: usize| Member { mailbox: format!("/users/{n}"), limits: limits.clone() };
+    (0..count).map(|n| Gate::new(Some(member(n)))).collect()
 }
 
 #[test]
