@@ -10,7 +10,8 @@ use chrono::{Datelike, NaiveDate};
 use crate::agenda::{Entry, Freshness};
 use crate::api::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, Error, ErrorKind,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    WindowAnswer,
 };
 use crate::flow::look::{self, AgendaAsk, BusyAsk, CHANGES_MAX, FreeAsk, LookError, SearchAsk, Shown};
 use crate::mirror::{AccountView, CalendarView, FailureView, KEY_PREFIX_MIN, MirrorError, Reader};
@@ -91,6 +92,8 @@ pub struct AccountFacts {
     pub user: Option<String>,
     /// Whether tokens are stored and not refused.
     pub is_signed_in: bool,
+    /// Who signs in for it.
+    pub sign_in: SignInWay,
 }
 
 impl Look<'_> {
@@ -271,6 +274,7 @@ impl Look<'_> {
             source: facts.source.clone(),
             user: facts.user.clone(),
             signed_in: facts.is_signed_in,
+            sign_in: facts.sign_in,
             network: NetworkState::Offline,
             attempted_at: None,
             throttled_until: None,
@@ -453,11 +457,14 @@ impl From<MirrorError> for Error {
             return Error::because(ErrorKind::Failed, message, error);
         }
         let kind = match &error {
+            MirrorError::OutboxFull { .. } => ErrorKind::Refused,
             MirrorError::Newer { .. }
+            | MirrorError::Outdated { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Migration { .. }
             | MirrorError::Io { .. }
             | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
+            MirrorError::OtherMailbox => ErrorKind::Refused,
             MirrorError::Absent { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
         };
         Error::because(kind, error.to_string(), error)

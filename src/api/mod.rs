@@ -12,8 +12,8 @@ mod look;
 
 pub use answer::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, EngineStatus,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, StatusAnswer,
-    SyncDone, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    StatusAnswer, SyncDone, WindowAnswer,
 };
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
 pub use error::{Error, ErrorKind};

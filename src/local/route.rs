@@ -59,21 +59,28 @@ pub struct SyncAnswer {
 /// Why a sync is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeatherAnswer {
-    /// `sign_in_needed`, `throttled`, or the kind of the fault.
+    /// `sign_in_needed`, `application_refused`, `throttled`, or the kind of the fault.
     pub kind: String,
     /// When the server may be asked again, if it said so.
     pub until: Option<String>,
+    /// Who must do what, where somebody must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl SyncAnswer {
     /// The answer that tells of `report`, its times in `zone`.
     pub fn new(report: SyncReport, zone: &Zone) -> SyncAnswer {
+        let answer = |kind: &str, until: Option<String>, message: Option<String>| WeatherAnswer {
+            kind: kind.to_owned(),
+            until,
+            message,
+        };
         let weather = report.weather.map(|weather| match weather {
-            Weather::SignInNeeded => WeatherAnswer { kind: "sign_in_needed".to_owned(), until: None },
-            Weather::Unreachable(kind) => WeatherAnswer { kind: kind.to_owned(), until: None },
-            Weather::Throttled { until_ms } => {
-                WeatherAnswer { kind: "throttled".to_owned(), until: Some(zone.rfc3339(until_ms)) }
-            }
+            Weather::SignInNeeded => answer("sign_in_needed", None, None),
+            Weather::ApplicationRefused { message } => answer("application_refused", None, Some(message)),
+            Weather::Unreachable(kind) => answer(kind, None, None),
+            Weather::Throttled { until_ms } => answer("throttled", Some(zone.rfc3339(until_ms)), None),
         });
         SyncAnswer { done: report.done, weather }
     }
@@ -81,7 +88,9 @@ impl SyncAnswer {
     /// The exit code of a `sync` that ended like this.
     pub fn exit_code(&self) -> u8 {
         match &self.weather {
-            Some(weather) if weather.kind == "sign_in_needed" => ErrorKind::SignIn.exit_code(),
+            Some(weather) if matches!(weather.kind.as_str(), "sign_in_needed" | "application_refused") => {
+                ErrorKind::SignIn.exit_code()
+            }
             Some(_) => ErrorKind::Unreachable.exit_code(),
             None if self.done.failed > 0 => ErrorKind::Unreachable.exit_code(),
             None => 0,

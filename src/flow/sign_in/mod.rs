@@ -5,10 +5,14 @@
 //! nothing. The rotated refresh token is on disk before the access token that came with it is given out. Every
 //! refusal is sorted by its OAuth `error` and `suberror`; texts and the numbers in them are for people.
 //!
+//! An application on a server has no session to keep: [`Application`] gets a token for all its mailboxes with the
+//! application's own credential, and another when that one ends.
+//!
 //! The id token of a sign-in names the user's directory and object id; it comes from the token endpoint over TLS,
 //! so that its issuer, audience, time and nonce are checked and its signature is not (OpenID Connect Core 3.1.3.7).
 //! Graph must name the same user.
 
+mod application;
 mod browser;
 mod claims;
 mod device;
@@ -19,6 +23,8 @@ mod refusal;
 mod session;
 mod wire;
 
+#[cfg(test)]
+mod application_tests;
 #[cfg(test)]
 mod sign_in_tests;
 
@@ -37,6 +43,7 @@ use crate::ports::{Clock, Tokens};
 use id_token::{Expected, IdField};
 use wire::Wire;
 
+pub use application::{Application, ApplicationError, ApplicationSite, CredentialError, check_credential};
 pub use browser::{BrowserHints, BrowserSignIn, SIGN_IN_TIME_MAX};
 pub use device::DeviceSignIn;
 pub use discovery::Discovery;

@@ -237,6 +237,9 @@ fn reason(weather: &WeatherAnswer, now_ms: i64) -> String {
     let until = weather.until.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
     let kind = clean(&weather.kind).replace('_', " ");
     match (weather.kind.as_str(), until) {
+        ("application_refused", _) => {
+            clean(weather.message.as_deref().unwrap_or("the application is refused"))
+        }
         ("sign_in_needed", _) => "sign-in is needed: calmirror login".to_owned(),
         ("throttled", Some(until)) => {
             let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;
