@@ -454,7 +454,8 @@ pub(super) fn sign_out(data_dir: &Path, account: &str, what: SignOut, edges: &Ed
     }
 }
 
-fn sign_in_site(effective: &Effective) -> SignInSite {
+/// Where and as what the user of an account signs in.
+pub fn sign_in_site(effective: &Effective) -> SignInSite {
     SignInSite {
         authority_url: effective.authority_url.value.clone(),
         tenant: effective.tenant.clone(),

@@ -7,9 +7,13 @@ use std::sync::{Arc, mpsc};
 
 use calmirror::api::{Error, ErrorKind};
 use calmirror::config::Config;
-use calmirror::emulator::{Options, RequestKind, Rule, Running, SignIn, Source, What, World, serve};
+use calmirror::emulator::{
+    Options, Registered, RequestKind, Rule, Running, SignIn, Source, What, World, serve,
+};
 use calmirror::engine::{Edges, Engine, OtherMailbox, SignOut, SyncOrder};
-use calmirror::flow::sign_in::{BrowserHints, BrowserSignIn, SignInError, SignInSite};
+use calmirror::flow::sign_in::{
+    BrowserHints, BrowserSignIn, ClientKind, Redirect, Registration, SignInError, SignInSite,
+};
 use calmirror::http::HttpClient;
 use calmirror::model::Secret;
 use calmirror::ports::{Clock, Http, Owner, Tokens, Vault};
@@ -457,6 +461,53 @@ fn a_clock_that_is_hours_off_is_named_and_nothing_is_kept() {
     assert_eq!(error.kind(), ErrorKind::Failed);
     assert!(error.to_string().contains("120 minutes ahead of the sign-in server's"), "{error}");
     assert_eq!(FileVault::new(dir.path(), "anna", Arc::new(NoKeyring)).load().unwrap(), None);
+}
+
+#[test]
+fn a_registration_is_judged_without_signing_anybody_in() {
+    let service = Service::start();
+    let site = |tenant: &str| SignInSite {
+        authority_url: service.running.origin(),
+        tenant: tenant.into(),
+        client_id: "app-1".into(),
+        scopes: vec!["openid".into(), "User.Read".into()],
+    };
+    let http: Arc<dyn Http> = HttpClient::new().unwrap();
+    for (registered, application, client, redirect) in [
+        (Registered::Native, "ok", "public", Redirect::Registered),
+        (Registered::Web, "ok", "secret", Redirect::Registered),
+        (Registered::WithoutRedirect, "ok", "public", Redirect::Refused),
+        (Registered::Nowhere, "unknown", "unknown", Redirect::Refused),
+    ] {
+        service.running.with(|world| {
+            world.set_sign_in(SignIn {
+                registered,
+                tenants: vec!["contoso.example".into()],
+                ..SignIn::default()
+            });
+        });
+        let ask = |tenant| {
+            let clock = Arc::new(SystemClock);
+            service.runtime.block_on(Registration::ask(&site(tenant), http.clone(), clock))
+        };
+        let found = ask("contoso.example");
+        let issuer = format!("{}/7c2f1d9e-53a4-4b0e-9a51-0f4ad6a1c0de/v2.0", service.running.origin());
+        assert_eq!(found.discovery.unwrap().issuer, issuer);
+        let name = |error: &SignInError| match error {
+            SignInError::SecretDemanded { .. } => "secret",
+            SignInError::ApplicationUnknown { .. } => "unknown",
+            _ => "other",
+        };
+        assert_eq!(found.application.as_ref().map_or_else(name, |()| "ok"), application, "{registered:?}");
+        let found_client = match &found.client {
+            ClientKind::Public => "public",
+            ClientKind::Refused(error) => name(error),
+            ClientKind::Unsaid => "unsaid",
+        };
+        assert_eq!((found_client, found.redirect), (client, redirect), "{registered:?}");
+        let elsewhere = ask("fabrikam.example");
+        assert_eq!(elsewhere.discovery, Err(SignInError::TenantUnknown));
+    }
 }
 
 #[test]

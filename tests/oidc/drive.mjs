@@ -266,7 +266,7 @@ try {
     const { checks } = JSON.parse(stdout);
     const failed = checks.filter((check) => check.state === 'fail');
     assert.deepEqual([code, failed], [0, []], stdout);
-    for (const name of ['directory', 'application', 'redirect', 'mailbox', 'clock', 'scopes']) {
+    for (const name of ['authority', 'application', 'client_type', 'redirect', 'mailbox', 'clock', 'scopes']) {
       assert.equal(checks.find((check) => check.check === name)?.state, 'ok', `${name}: ${stdout}`);
     }
   });

@@ -20,6 +20,7 @@ mod discovery;
 mod id_token;
 mod landing;
 mod refusal;
+mod registration;
 mod session;
 mod wire;
 
@@ -49,6 +50,7 @@ pub use device::DeviceSignIn;
 pub use discovery::Discovery;
 pub use id_token::is_same_user;
 pub use refusal::SignInError;
+pub use registration::{Client as ClientKind, Redirect, Registration};
 pub use session::{Session, fixed_bearer};
 
 /// How long an access token is used when the server does not say how long it lives.
