@@ -200,12 +200,8 @@ impl Fields {
 
     /// Everything a row says, each field set.
     pub fn of(record: &EventRecord) -> Fields {
-        let times = |is_all_day, zone| Times {
-            start_ms: record.start_ms,
-            end_ms: record.end_ms,
-            is_all_day,
-            zone,
-        };
+        let times =
+            |is_all_day, zone| Times { start_ms: record.start_ms, end_ms: record.end_ms, is_all_day, zone };
         let Some(details) = record.details.as_deref() else {
             return Fields { times: Some(times(false, None)), ..Fields::default() };
         };
@@ -221,6 +217,25 @@ impl Fields {
             categories: Some(details.categories.clone()),
             attendees: Some(details.attendees.iter().map(Invitee::from).collect()),
             reminder: Some(details.reminder_minutes.map_or(Reminder::Off, Reminder::Minutes)),
+        }
+    }
+}
+
+impl Fields {
+    /// These fields, and where they say nothing, what `below` says.
+    #[must_use]
+    pub fn over(self, below: Fields) -> Fields {
+        Fields {
+            subject: self.subject.or(below.subject),
+            body: self.body.or(below.body),
+            times: self.times.or(below.times),
+            location: self.location.or(below.location),
+            show_as: self.show_as.or(below.show_as),
+            sensitivity: self.sensitivity.or(below.sensitivity),
+            importance: self.importance.or(below.importance),
+            categories: self.categories.or(below.categories),
+            attendees: self.attendees.or(below.attendees),
+            reminder: self.reminder.or(below.reminder),
         }
     }
 }

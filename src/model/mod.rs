@@ -18,7 +18,8 @@ mod window;
 pub use address::plain_url;
 pub use calendar::CalendarRecord;
 pub use edit::{
-    Action, Answer, ConflictKind, EditState, Fields, Intent, Invitee, Keep, OpenEdit, Pending, Policy, Problem, Reminder, Times,
+    Action, Answer, ConflictKind, EditState, Fields, Intent, Invitee, Keep, OpenEdit, Pending, Policy,
+    Problem, Reminder, Times,
 };
 pub use event::{
     Attendee, AttendeeType, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider,
