@@ -486,7 +486,9 @@ impl From<MirrorError> for Error {
             return Error::because(ErrorKind::Failed, message, error);
         }
         let kind = match &error {
+            MirrorError::OutboxFull { .. } => ErrorKind::Refused,
             MirrorError::Newer { .. }
+            | MirrorError::Outdated { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Migration { .. }
             | MirrorError::Io { .. }
