@@ -234,7 +234,7 @@ impl Mirrors {
     /// The same wish over what the server says now.
     fn wish_again(&self, session: &Session<'_>, row: &ConflictRow, wish: &Intent) -> Result<(), Error> {
         match session.target(row.event)? {
-            Some(target) => self.record(session, &target, wish, None).map(|_| ()),
+            Some(target) => self.record(session, &target, wish).map(|_| ()),
             None => Err(Error::new(ErrorKind::NotFound, "the event of this conflict is gone; `--keep both` makes it anew")),
         }
     }

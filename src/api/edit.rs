@@ -68,7 +68,7 @@ impl Mirrors {
                 let recorded = if is_nothing {
                     Recorded::default()
                 } else {
-                    self.record(&session, &target, &Intent::Update(fields), None)?
+                    self.record(&session, &target, &Intent::Update(fields))?
                 };
                 (named, recorded, Vec::new())
             }
@@ -116,20 +116,18 @@ impl Mirrors {
         let session = editor.begin(self.now_ms())?;
         let row = target(&session, named)?;
         let target = if is_series { series_of(&session, &row)? } else { row.clone() };
-        let recorded = self.record(&session, &target, intent, None)?;
+        let recorded = self.record(&session, &target, intent)?;
         session.commit()?;
         let as_was = view_of(&row, Some(intent.action().pending()));
         self.answer_edit(account, None, named, as_was, recorded, Vec::new())
     }
 
-    /// Checks a wish, folds it with what is open and writes what that makes of it. `after`: the edit that the server
-    /// must have taken before.
+    /// Checks a wish, folds it with what is open and writes what that makes of it.
     pub(super) fn record(
         &self,
         session: &Session<'_>,
         target: &TargetRow,
         wish: &Intent,
-        after: Option<i64>,
     ) -> Result<Recorded, Error> {
         let about = edit::Target {
             calendar_can_edit: target.calendar.can_edit,
@@ -153,7 +151,6 @@ impl Mirrors {
                     body: None,
                     transaction_id: None,
                     notifies,
-                    after,
                     intent,
                 })?;
                 Recorded { ns: vec![n], notifies }
@@ -204,7 +201,6 @@ impl Mirrors {
             // Made now, not when it is sent: a create that is sent twice is one create.
             transaction_id: Some(Key::from_bytes(self.entropy.bytes()).to_string()),
             notifies,
-            after: None,
             intent,
         })?;
         session.redraw(key)?;
@@ -242,7 +238,11 @@ impl Mirrors {
         }
         let key = Key::from_bytes(self.entropy.bytes());
         let created = self.create(session, key, calendar, fields)?;
-        let deleted = self.record(session, target, &Intent::Delete, created.ns.first().copied())?;
+        let deleted = self.record(session, target, &Intent::Delete)?;
+        // A copy that the server refuses must not cost the original.
+        if let (Some(after), Some(n)) = (created.ns.first(), deleted.ns.first()) {
+            session.follow(*n, *after)?;
+        }
         let mut warnings = Vec::new();
         if details.is_some_and(|details| !details.attendees.is_empty()) {
             warnings.push(

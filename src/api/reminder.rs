@@ -212,7 +212,7 @@ impl Mirrors {
             Some(until_ms) => Intent::Snooze { until_ms },
             None => Intent::Dismiss,
         };
-        match self.record(&session, &row, &wish, None) {
+        match self.record(&session, &row, &wish) {
             Ok(_) => {}
             // The server does not take it: it stays a matter of this machine.
             Err(error) if error.rule() == Some(Refusal::ReadOnlyCalendar.kind()) => {}
