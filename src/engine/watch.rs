@@ -8,7 +8,7 @@ use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
 use crate::engine::{Edges, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
-use crate::flow::cadence::{Hints, Last, next_poll};
+use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
 /// Messages that may wait for the engine; a door that finds the queue full tells its caller to come back.
 const INBOX_MAX: usize = 64;
@@ -22,6 +22,8 @@ pub enum Hint {
     NetworkUp,
     /// The machine woke up.
     Resumed,
+    /// An edit was queued.
+    Edited,
     /// Somebody looks at the calendar, or nobody does.
     Hidden(bool),
     /// The machine runs on battery, or not.
@@ -37,6 +39,8 @@ pub(super) enum Urgency {
     Asked,
     /// A poll.
     Polled,
+    /// A poll because something came back: the program, the network, the machine. Edits that were put off are tried.
+    Woken,
 }
 
 pub(super) enum Message {
@@ -128,6 +132,8 @@ pub struct WatchReport {
 struct Schedule {
     next_at_ms: i64,
     failures: u32,
+    /// Something came back since the last sync.
+    is_woken: bool,
 }
 
 /// Sleeps until the next poll or message, until it is stopped.
@@ -141,7 +147,10 @@ pub(super) async fn run(
     let mut hints = Hints::default();
     let mut schedules: BTreeMap<String, Schedule> = desks
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms: edges.clock.now_ms(), failures: 0 }))
+        .map(|name| {
+            let next_at_ms = edges.clock.now_ms();
+            (name.clone(), Schedule { next_at_ms, failures: 0, is_woken: true })
+        })
         .collect();
     loop {
         let now_ms = edges.clock.now_ms();
@@ -159,10 +168,19 @@ pub(super) async fn run(
         };
         report.wake_ups += 1;
         match message {
+            Some(Message::Hint(Hint::Edited)) => {
+                let soon_ms = edges.clock.now_ms().saturating_add(in_ms(AFTER_EDIT));
+                for (name, schedule) in &mut schedules {
+                    if desks.get(name).is_some_and(|desk| desk.next_edit_due_ms().is_some()) {
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms);
+                    }
+                }
+            }
             Some(Message::Hint(hint)) => {
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
                 for schedule in schedules.values_mut() {
+                    schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
                     let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
                     schedule.next_at_ms = schedule.next_at_ms.min(latest);
@@ -183,7 +201,8 @@ pub(super) async fn run(
                     seen(Seen::Done(&account, report));
                 }
                 if let Some(schedule) = schedules.get_mut(&account) {
-                    plan_next(schedule, answer.as_ref().ok(), hints, edges);
+                    let due_ms = desks.get(&account).and_then(Desk::next_edit_due_ms);
+                    plan_next(schedule, answer.as_ref().ok(), due_ms, hints, edges);
                 }
                 // A caller who went away has its answer in `status`.
                 let _ = reply.send(answer);
@@ -198,13 +217,14 @@ pub(super) async fn run(
                     report.polls += 1;
                     let order = SyncOrder::default();
                     let mut tell = |progress| seen(Seen::Progress(name, &progress));
-                    let work = desk.sync(&order, Urgency::Polled, &mut tell);
+                    let urgency = if schedule.is_woken { Urgency::Woken } else { Urgency::Polled };
+                    let work = desk.sync(&order, urgency, &mut tell);
                     let Some(answer) = inbox.unless_stopped(work).await else { return report };
                     match &answer {
                         Ok(done) => seen(Seen::Done(name, done)),
                         Err(error) => tracing::warn!(account = %name, error = %error, "a poll failed"),
                     }
-                    plan_next(schedule, answer.as_ref().ok(), hints, edges);
+                    plan_next(schedule, answer.as_ref().ok(), desk.next_edit_due_ms(), hints, edges);
                 }
             }
         }
@@ -237,6 +257,8 @@ impl Inbox {
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
         Hint::NetworkUp | Hint::Resumed => true,
+        // Concerns the accounts that have one: seen to by the caller.
+        Hint::Edited => false,
         Hint::Hidden(is_hidden) => {
             hints.is_hidden = is_hidden;
             !is_hidden
@@ -256,16 +278,30 @@ fn last(failures: u32) -> Last {
     if failures == 0 { Last::Complete } else { Last::Failed(failures) }
 }
 
-fn plan_next(schedule: &mut Schedule, answer: Option<&SyncReport>, hints: Hints, edges: &Edges) {
+/// Plans the next sync of an account. `due_ms` is when its next edit is to be sent.
+fn plan_next(
+    schedule: &mut Schedule,
+    answer: Option<&SyncReport>,
+    due_ms: Option<i64>,
+    hints: Hints,
+    edges: &Edges,
+) {
     let is_complete = answer.is_some_and(|report| report.weather.is_none());
+    schedule.is_woken = false;
     schedule.failures = if is_complete { 0 } else { schedule.failures.saturating_add(1) };
-    let delay = next_poll(hints, last(schedule.failures), edges.entropy.roll());
-    let by_cadence = edges.clock.now_ms().saturating_add(in_ms(delay));
+    let last = match last(schedule.failures) {
+        Last::Complete if answer.is_some_and(|report| report.done.pushed > 0) => Last::Wrote,
+        last @ (Last::Complete | Last::Failed(_) | Last::Wrote) => last,
+    };
+    let delay = next_poll(hints, last, edges.entropy.roll());
+    let now_ms = edges.clock.now_ms();
+    let by_cadence = now_ms.saturating_add(in_ms(delay));
+    let by_edit = due_ms.filter(|_| answer.is_some()).map_or(i64::MAX, |due_ms| due_ms.max(now_ms.saturating_add(in_ms(AFTER_EDIT))));
     let by_server = match answer.and_then(|report| report.weather.as_ref()) {
         Some(Weather::Throttled { until_ms }) => *until_ms,
         Some(Weather::SignInNeeded | Weather::Unreachable(_)) | None => 0,
     };
-    schedule.next_at_ms = by_cadence.max(by_server);
+    schedule.next_at_ms = by_cadence.min(by_edit).max(by_server);
 }
 
 fn in_ms(duration: Duration) -> i64 {

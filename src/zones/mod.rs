@@ -105,6 +105,11 @@ impl Zones {
         self.resolve(text).map(|zone| zone.name().to_owned())
     }
 
+    /// The Windows name of the zone that `text` names; `None` for a zone that no Windows name stands for alone.
+    pub fn windows_name(&self, text: &str) -> Option<&'static str> {
+        names::iana_to_windows(self.resolve(text)?.name())
+    }
+
     fn iana(&self, name: &str) -> Option<Zone> {
         // A system's directory also holds the whole database twice more, once with leap seconds.
         if names::SHADOWS

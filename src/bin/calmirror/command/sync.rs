@@ -169,6 +169,7 @@ pub fn print_json_line(value: &Value) -> Result<(), Failure> {
 /// What a sync is doing, as a line of JSON.
 pub fn progress_json(progress: &Progress) -> Value {
     match progress {
+        Progress::Pushed { edits } => json!({"event": "pushed", "edits": edits}),
         Progress::Calendars { count } => json!({"event": "calendars", "count": count}),
         Progress::Round { calendar, place, is_full } => {
             json!({"event": "round", "calendar": calendar, "place": place, "full": is_full})
