@@ -28,7 +28,8 @@ macro_rules! unblocked {
     () => {
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.event_key AND p.n < o.n) \
           AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) "
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.n = o.after_n) "
     };
 }
 
@@ -84,6 +85,8 @@ const REPLACE: &str = "UPDATE outbox SET action = ?2, intent = ?3, fields = ?4, 
         state = 'waiting', attempts = 0, next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1 AND state <> 'sending'";
+const FOLLOW: &str = "UPDATE outbox SET after_n = ?2 WHERE n = ?1";
+const FOLLOWING: &str = concat!(columns!("NULL"), "WHERE o.after_n = ?1 ORDER BY o.n");
 const DROP: &str = "DELETE FROM outbox WHERE n = ?1";
 /// What may have landed is looked up first; a message that was asked for again is sent again.
 const RETRY: &str = "UPDATE outbox SET
@@ -399,6 +402,17 @@ fn run<P: rusqlite::Params>(conn: &Connection, sql: &str, params: P) -> Result<u
 
 pub(super) fn drop_edit(conn: &Connection, n: i64) -> Result<(), MirrorError> {
     run(conn, DROP, [n]).map(|_| ())
+}
+
+pub(super) fn follow(conn: &Connection, n: i64, after: i64) -> Result<(), MirrorError> {
+    run(conn, FOLLOW, (n, after)).map(|_| ())
+}
+
+/// The edits that wait for this one.
+pub(super) fn following(conn: &Connection, n: i64) -> Result<Vec<OpenEdit>, MirrorError> {
+    conn.prepare_cached(FOLLOWING)
+        .and_then(|mut s| s.query_map([n], edit)?.collect())
+        .doing("reading the edits that wait for one")
 }
 
 pub(super) fn retry(conn: &Connection, n: i64) -> Result<bool, MirrorError> {
