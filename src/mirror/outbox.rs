@@ -98,13 +98,10 @@ const RETRY: &str = "UPDATE outbox SET
     WHERE n = ?1 AND NOT (state = 'parked' AND problem_kind IS 'conflict')";
 const BEGIN: &str = "UPDATE outbox SET state = 'sending', body = coalesce(?2, body) WHERE n = ?1";
 const UNSEND: &str = "UPDATE outbox SET state = 'waiting' WHERE n = ?1";
-<<<<<<< ours
+const WAKE: &str =
+    "UPDATE outbox SET next_attempt_ms = NULL WHERE state <> 'parked' AND next_attempt_ms IS NOT NULL";
 const SET_PROBLEM: &str =
     "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
-=======
-const WAKE: &str = "UPDATE outbox SET next_attempt_ms = NULL WHERE state <> 'parked' AND next_attempt_ms IS NOT NULL";
-const SET_PROBLEM: &str = "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
->>>>>>> theirs
         problem_status = ?6, problem_code = ?7, problem_at_ms = ?8
     WHERE n = ?1";
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
