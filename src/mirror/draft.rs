@@ -50,6 +50,9 @@ const INSTANCES: &str = "SELECT i.key FROM event m CROSS JOIN event i ON i.serie
 const IS_SERIES: &str = "SELECT EXISTS (SELECT 1 FROM event m CROSS JOIN event i ON i.series_id = m.id WHERE m.key = ?1) \
     OR EXISTS (SELECT 1 FROM draft WHERE series_key = ?1)";
 
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] = &[IS_HIDDEN, REMOVE, EXISTS, INSTANCES, IS_SERIES];
+
 /// What the transaction has told the feed about the event already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {

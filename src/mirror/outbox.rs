@@ -103,6 +103,10 @@ const RENEW: &str = "UPDATE outbox SET state = 'waiting', next_attempt_ms = NULL
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1";
 
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] =
+    &[NEXT, CONCERNING, SHOWING, CONCERNS, OF_INSTANCES, DROP, RETRY, BEGIN, SET_PROBLEM, SET_BASE];
+
 /// An edit to be recorded.
 #[derive(Clone, PartialEq, Eq)]
 pub struct NewEdit {
