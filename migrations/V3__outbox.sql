@@ -90,6 +90,7 @@ CREATE TABLE draft (
     reminder_minutes INTEGER,
     ical_uid TEXT,
     subject TEXT,
+    /* NULL: as the row has it. */
     body TEXT,
     body_preview TEXT,
     location TEXT,

@@ -10,8 +10,10 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension, Row};
 use crate::mirror::alias::Aliases;
 use crate::mirror::change::Feed;
 use crate::mirror::draft::{Painter, Told};
-use crate::mirror::outbox::OPEN_EDITS_MAX;
 use crate::mirror::{Doing, Mirror, MirrorError, account, conflict, outbox};
+
+/// The most rows that are read of a table: a damaged one may lead in circles.
+const ROWS_MAX: u32 = 1_000_000;
 
 /// A table that survives: its key first.
 struct Kept {
@@ -117,8 +119,7 @@ fn copy(old: &Connection, new: &Connection, table: &Kept) -> Result<bool, Mirror
     let mut put = new.prepare(&put).doing("saving edits")?;
     let key = table.columns.first().copied().unwrap_or("n");
     for order in ["ASC", "DESC"] {
-        let sql =
-            format!("SELECT {columns} FROM {} ORDER BY {key} {order} LIMIT {OPEN_EDITS_MAX}", table.name);
+        let sql = format!("SELECT {columns} FROM {} ORDER BY {key} {order} LIMIT {ROWS_MAX}", table.name);
         if read_rows(old, &sql, table.columns.len(), |row| {
             put.execute(rusqlite::params_from_iter(row)).map(|_| ()).doing("saving edits")
         })? {
