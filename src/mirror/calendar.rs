@@ -117,11 +117,7 @@ pub(super) fn choice(conn: &Connection, key: Option<Key>) -> Result<Option<Calen
 }
 
 /// The row of the calendar that holds an event or is to hold it, and the generation of what is written there now.
-pub(super) fn place(
-    conn: &Connection,
-    calendar: Key,
-    event: Key,
-) -> Result<Option<(i64, i64)>, MirrorError> {
+pub(super) fn place(conn: &Connection, calendar: Key, event: Key) -> Result<Option<(i64, i64)>, MirrorError> {
     conn.prepare_cached(PLACE)
         .and_then(|mut s| {
             s.query_row((calendar.as_bytes(), event.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))

@@ -24,7 +24,9 @@ pub enum MirrorError {
         known: i32,
     },
     /// The file was written by an older program and not brought up yet; only the engine does that.
-    #[error("{path} is of an older program (schema {found}, this one needs {known}); run `calmirror sync` once")]
+    #[error(
+        "{path} is of an older program (schema {found}, this one needs {known}); run `calmirror sync` once"
+    )]
     Outdated {
         /// Which file.
         path: PathBuf,

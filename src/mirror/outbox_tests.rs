@@ -4,9 +4,9 @@ use super::*;
 use crate::edit::Clash;
 use crate::merge::{Frame, Incoming, Pass, RemovalVerdict, plan, prepare};
 use crate::model::{
-    Answer, CalendarRecord, Change, ConflictKind, DAY_MS, Details, EditState, EventKind, EventRecord, EventView,
-    Fields, Importance, Intent, Keep, Key, Link, OpenEdit, Pending, Problem, RemoteId, Response, Sensitivity,
-    ShowAs, Times, Window,
+    Answer, CalendarRecord, Change, ConflictKind, DAY_MS, Details, EditState, EventKind, EventRecord,
+    EventView, Fields, Importance, Intent, Keep, Key, Link, OpenEdit, Pending, Problem, RemoteId, Response,
+    Sensitivity, ShowAs, Times, Window,
 };
 
 const NOW_MS: i64 = 1_000_000;
@@ -114,7 +114,11 @@ impl Desk {
     }
 
     fn text(&self, sql: &str) -> String {
-        self.mirror.conn.query_row(sql, [], |row| row.get::<_, Option<String>>(0)).unwrap().unwrap_or_default()
+        self.mirror
+            .conn
+            .query_row(sql, [], |row| row.get::<_, Option<String>>(0))
+            .unwrap()
+            .unwrap_or_default()
     }
 
     fn count(&self, sql: &str) -> i64 {
@@ -179,8 +183,7 @@ fn subject(subject: &str) -> Intent {
 }
 
 fn create(subject: &str) -> Intent {
-    let times =
-        Times { start_ms: HOUR, end_ms: 2 * HOUR, is_all_day: false, zone: Some("UTC".to_owned()) };
+    let times = Times { start_ms: HOUR, end_ms: 2 * HOUR, is_all_day: false, zone: Some("UTC".to_owned()) };
     Intent::Create(Fields { subject: Some(subject.to_owned()), times: Some(times), ..Fields::default() })
 }
 
@@ -383,12 +386,8 @@ fn an_event_removed_by_the_server_stays_visible_while_it_is_edited_and_its_delet
     assert!(!last.1, "the feed ends with what is shown");
     let last = desk.feed().into_iter().rfind(|(event, _)| *event == key("b")).unwrap();
     assert!(last.1);
-    let new = NewConflict {
-        kind: ConflictKind::DeletedThere,
-        theirs: None,
-        clashes: vec![],
-        resolution: None,
-    };
+    let new =
+        NewConflict { kind: ConflictKind::DeletedThere, theirs: None, clashes: vec![], resolution: None };
     desk.mirror.clash(update, &new, None, NOW_MS).unwrap();
     assert!(desk.reader.event(key("a")).unwrap().unwrap().is_in_conflict);
 }
@@ -449,8 +448,7 @@ fn an_edit_of_a_series_shows_on_every_instance_and_on_new_ones() {
         is_all_day: false,
         zone: Some("UTC".to_owned()),
     };
-    let fields =
-        Fields { subject: Some("Sit-down".to_owned()), times: Some(times), ..Fields::default() };
+    let fields = Fields { subject: Some("Sit-down".to_owned()), times: Some(times), ..Fields::default() };
     let n = desk.edit(key("series"), Intent::Update(fields));
     assert_eq!(desk.shown(), ["Sit-down update", "Sit-down update"]);
     assert_eq!(desk.agenda()[1].start_ms, 2 * DAY_MS + 3 * HOUR);
@@ -576,12 +574,8 @@ fn a_conflict_keeps_both_versions_and_what_is_left_is_sent_or_waits() {
     desk.pull(vec![single("a", "base")]);
     let n = desk.edit(key("a"), subject("mine"));
     let theirs = record("a", EventKind::Single, "theirs", HOUR);
-    let clash = || Clash {
-        name: "subject",
-        base: "base".into(),
-        mine: "mine".into(),
-        theirs: "theirs".into(),
-    };
+    let clash =
+        || Clash { name: "subject", base: "base".into(), mine: "mine".into(), theirs: "theirs".into() };
     let new = |resolution| NewConflict {
         kind: ConflictKind::BothChanged,
         theirs: Some(Box::new(theirs.clone())),
@@ -614,6 +608,23 @@ fn a_conflict_keeps_both_versions_and_what_is_left_is_sent_or_waits() {
     assert_eq!(desk.shown(), ["theirs update"]);
     desk.mirror.clash(n, &new(Some(Keep::Theirs)), None, NOW_MS).unwrap();
     assert_eq!((desk.shown(), desk.reader.conflicts().unwrap().len()), (vec!["theirs".to_owned()], 3));
+}
+
+#[cfg(feature = "emulator")]
+#[test]
+fn a_kill_between_two_commits_leaves_an_edit_as_it_was_before_the_second() {
+    let mut desk = Desk::new();
+    let n = desk.edit(LOCAL, create("Dentist"));
+    let row = made("remote", &desk.mirror.edit(n).unwrap().unwrap());
+    desk.mirror.break_after(1);
+    desk.mirror.begin_sending(n, Some(b"body")).unwrap();
+    assert!(desk.mirror.settle(n, created(&row), NOW_MS).is_err());
+    assert!(desk.mirror.park(n, &problem("refused", Some(400)), NOW_MS).is_err());
+    desk.mirror.break_never();
+    let edit = desk.mirror.next_edit(NOW_MS).unwrap().unwrap();
+    assert_eq!((edit.state, edit.body.as_deref()), (EditState::Sending, Some(&b"body"[..])));
+    assert_eq!(desk.mirror.local_key(&RemoteId::new("remote")), key("remote"));
+    assert_eq!(desk.shown(), ["Dentist create"]);
 }
 
 #[test]
@@ -849,7 +860,10 @@ fn no_query_of_the_outbox_reads_a_table_for_each_row() {
     };
     for sql in outbox::PLANNED.iter().chain(draft::PLANNED) {
         for step in plan(sql) {
-            assert!(!step.starts_with("SCAN") || step == "SCAN CONSTANT ROW" || step.contains("COVERING INDEX"), "{step} in {sql}");
+            assert!(
+                !step.starts_with("SCAN") || step == "SCAN CONSTANT ROW" || step.contains("COVERING INDEX"),
+                "{step} in {sql}"
+            );
             assert!(!step.contains("TEMP B-TREE FOR ORDER BY") || sql.contains("UNION"), "{step} in {sql}");
         }
     }
@@ -863,7 +877,10 @@ fn a_file_of_the_last_program_is_read_as_it_is_and_brought_up_by_the_next_engine
     let reader = Reader::open(&path).unwrap();
     assert_eq!(reader.overlapping(WINDOW, &[]).unwrap(), []);
     assert_eq!((reader.outbox().unwrap(), reader.conflicts().unwrap()), (vec![], vec![]));
-    assert_eq!((reader.outbox_counts().unwrap(), reader.reminders().unwrap()), (OutboxCounts::default(), vec![]));
+    assert_eq!(
+        (reader.outbox_counts().unwrap(), reader.reminders().unwrap()),
+        (OutboxCounts::default(), vec![])
+    );
     let found = Editor::open(&path).unwrap_err();
     assert!(matches!(found, MirrorError::Outdated { found: 2, known: schema::KNOWN, .. }), "{found}");
     let (mut mirror, opening) = Mirror::open(&path, NOW_MS).unwrap();

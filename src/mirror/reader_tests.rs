@@ -4,8 +4,9 @@ use rusqlite::{Connection, params};
 
 use super::*;
 use crate::mirror::read_rows::{
-    BODY, BY_IDS, BY_KEYS, BY_KEYS_UNDRAFTED, DRAFTS_BY_KEYS, DRAFTS_OVERLAPPING, DRAFTS_UPCOMING, OVERLAPPING,
-    OVERLAPPING_UNDRAFTED, UPCOMING_ALL_DAY, UPCOMING_ALL_DAY_UNDRAFTED, UPCOMING_TIMED, UPCOMING_TIMED_UNDRAFTED,
+    BODY, BY_IDS, BY_KEYS, BY_KEYS_UNDRAFTED, DRAFTS_BY_KEYS, DRAFTS_OVERLAPPING, DRAFTS_UPCOMING,
+    OVERLAPPING, OVERLAPPING_UNDRAFTED, UPCOMING_ALL_DAY, UPCOMING_ALL_DAY_UNDRAFTED, UPCOMING_TIMED,
+    UPCOMING_TIMED_UNDRAFTED,
 };
 use crate::mirror::read_search::{HITS, HITS_UNDRAFTED, QUEUED};
 use crate::mirror::reader::{ACCOUNT, CALENDARS, CHANGES, COUNTS};
@@ -559,11 +560,15 @@ fn no_query_reads_a_large_table_from_end_to_end() {
     ];
     for sql in queries.iter().chain(&feeds).chain(&views).chain(&beside_drafts) {
         for step in plan(&reader, sql) {
-            let is_scan = ["SCAN e", "SCAN m", "SCAN o", "SCAN s", "SCAN b", "SCAN ch", "SCAN d", "SCAN event"]
-                .iter()
-                .any(|scan| step == *scan || step.starts_with(&format!("{scan} ")));
+            let is_scan =
+                ["SCAN e", "SCAN m", "SCAN o", "SCAN s", "SCAN b", "SCAN ch", "SCAN d", "SCAN event"]
+                    .iter()
+                    .any(|scan| step == *scan || step.starts_with(&format!("{scan} ")));
             assert!(!is_scan, "{step} in {sql}");
-            assert!(!step.contains("TEMP B-TREE") || *sql == HITS || *sql == HITS_UNDRAFTED || *sql == CALENDARS, "{step} in {sql}");
+            assert!(
+                !step.contains("TEMP B-TREE") || *sql == HITS || *sql == HITS_UNDRAFTED || *sql == CALENDARS,
+                "{step} in {sql}"
+            );
         }
     }
     // Counting has to walk something: the index, which is a tenth of the table.

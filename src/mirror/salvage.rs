@@ -25,21 +25,54 @@ const ALIAS: Kept = Kept { name: "alias", columns: &["remote_key", "key"] };
 const OUTBOX: Kept = Kept {
     name: "outbox",
     columns: &[
-        "n", "event_key", "series_key", "calendar_key", "calendar_remote_id", "remote_id", "action", "intent", "base",
-        "fields", "body", "transaction_id", "state", "attempts", "next_attempt_ms", "problem_kind", "problem_status",
-        "problem_code", "problem_at_ms", "notifies", "is_confirmed", "created_at_ms",
+        "n",
+        "event_key",
+        "series_key",
+        "calendar_key",
+        "calendar_remote_id",
+        "remote_id",
+        "action",
+        "intent",
+        "base",
+        "fields",
+        "body",
+        "transaction_id",
+        "state",
+        "attempts",
+        "next_attempt_ms",
+        "problem_kind",
+        "problem_status",
+        "problem_code",
+        "problem_at_ms",
+        "notifies",
+        "is_confirmed",
+        "created_at_ms",
     ],
 };
 const CONFLICT: Kept = Kept {
     name: "conflict",
     columns: &[
-        "n", "event_key", "series_key", "calendar_key", "calendar_remote_id", "remote_id", "kind", "mine", "base",
-        "theirs", "fields", "resolution", "outbox_n", "at_ms", "resolved_at_ms",
+        "n",
+        "event_key",
+        "series_key",
+        "calendar_key",
+        "calendar_remote_id",
+        "remote_id",
+        "kind",
+        "mine",
+        "base",
+        "theirs",
+        "fields",
+        "resolution",
+        "outbox_n",
+        "at_ms",
+        "resolved_at_ms",
     ],
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
 
-const HAS_OUTBOX: &str = "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'outbox')";
+const HAS_OUTBOX: &str =
+    "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'outbox')";
 /// Another copy of the numbers: it tells how many there were when the table cannot.
 const NUMBERS: &str = "SELECT n FROM outbox INDEXED BY outbox_by_state ORDER BY state, n";
 const SEQUENCE: &str = "SELECT seq FROM sqlite_sequence WHERE name = ?1";

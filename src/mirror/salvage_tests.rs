@@ -9,7 +9,12 @@ const NOW_MS: i64 = 1_000_000;
 fn intent(subject: &str) -> Intent {
     let times = Times { start_ms: 5_000, end_ms: 6_000, is_all_day: false, zone: None };
     let body = Some("long ".repeat(200));
-    Intent::Create(Fields { subject: Some(subject.to_owned()), times: Some(times), body, ..Fields::default() })
+    Intent::Create(Fields {
+        subject: Some(subject.to_owned()),
+        times: Some(times),
+        body,
+        ..Fields::default()
+    })
 }
 
 /// A mirror with `count` open creates.
@@ -99,8 +104,10 @@ fn edits_outlive_a_mirror_whose_other_pages_are_damaged() {
     // They are shown before the server is asked, and numbers go on.
     let window = crate::model::Window { from_ms: 0, to_ms: 10_000 };
     assert_eq!(reader.overlapping(window, &[]).unwrap().len(), 45);
-    let newest: i64 =
-        mirror.conn.query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0)).unwrap();
+    let newest: i64 = mirror
+        .conn
+        .query_row("SELECT seq FROM sqlite_sequence WHERE name = 'outbox'", [], |row| row.get(0))
+        .unwrap();
     assert_eq!(newest, 50);
 }
 
