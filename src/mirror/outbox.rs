@@ -106,11 +106,20 @@ const SET_PROBLEM: &str =
     WHERE n = ?1";
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
+/// An event that moved between calendars is addressed where it is.
+const FOLLOW: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+        (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
+    WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id
+        WHERE e.key = ?1 AND c.key <> outbox.calendar_key)";
 /// Waiting again, against what the server says now.
 const RENEW: &str =
     "UPDATE outbox SET state = 'waiting', next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1";
+
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] =
+    &[NEXT, CONCERNING, SHOWING, CONCERNS, OF_INSTANCES, DROP, RETRY, BEGIN, SET_PROBLEM, SET_BASE, FOLLOW];
 
 /// An edit to be recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -459,6 +468,10 @@ pub(super) fn set_fields(
     let intent = Intent::Update(fields.clone());
     let names = json(&crate::edit::names(&intent, base))?;
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
+}
+
+pub(super) fn follow(conn: &Connection, event: Key) -> Result<(), MirrorError> {
+    run(conn, FOLLOW, [event.as_bytes()]).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {
