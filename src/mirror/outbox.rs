@@ -93,6 +93,7 @@ const RETRY: &str = "UPDATE outbox SET
     WHERE n = ?1 AND NOT (state = 'parked' AND problem_kind IS 'conflict')";
 const BEGIN: &str = "UPDATE outbox SET state = 'sending', body = coalesce(?2, body) WHERE n = ?1";
 const UNSEND: &str = "UPDATE outbox SET state = 'waiting' WHERE n = ?1";
+const WAKE: &str = "UPDATE outbox SET next_attempt_ms = NULL WHERE state <> 'parked' AND next_attempt_ms IS NOT NULL";
 const SET_PROBLEM: &str = "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
         problem_status = ?6, problem_code = ?7, problem_at_ms = ?8
     WHERE n = ?1";
@@ -401,6 +402,10 @@ pub(super) fn begin(conn: &Connection, n: i64, body: Option<&[u8]>) -> Result<()
 
 pub(super) fn unsend(conn: &Connection, n: i64) -> Result<(), MirrorError> {
     run(conn, UNSEND, [n]).map(|_| ())
+}
+
+pub(super) fn wake(conn: &Connection) -> Result<(), MirrorError> {
+    run(conn, WAKE, []).map(|_| ())
 }
 
 pub(super) fn set_problem(

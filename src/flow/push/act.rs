@@ -58,7 +58,7 @@ impl Push<'_> {
                 Ok(self.after(edit, id).await)
             }
             Intent::Respond { answer, comment, is_silent } => {
-                self.graph.respond(calendar, id, answer, comment, *is_silent).await?;
+                self.graph.respond(calendar, id, *answer, comment, *is_silent).await?;
                 Ok(self.after(edit, id).await)
             }
             Intent::Forward { to, comment } => {
