@@ -21,3 +21,4 @@ mod sim;
 mod stage;
 #[cfg(all(feature = "keyring", target_os = "linux"))]
 mod vault;
+mod writes;
