@@ -296,7 +296,9 @@ fn plan_next(
     let delay = next_poll(hints, last, edges.entropy.roll());
     let now_ms = edges.clock.now_ms();
     let by_cadence = now_ms.saturating_add(in_ms(delay));
-    let by_edit = due_ms.filter(|_| answer.is_some()).map_or(i64::MAX, |due_ms| due_ms.max(now_ms.saturating_add(in_ms(AFTER_EDIT))));
+    let by_edit = due_ms
+        .filter(|_| answer.is_some())
+        .map_or(i64::MAX, |due_ms| due_ms.max(now_ms.saturating_add(in_ms(AFTER_EDIT))));
     let by_server = match answer.and_then(|report| report.weather.as_ref()) {
         Some(Weather::Throttled { until_ms }) => *until_ms,
         Some(Weather::SignInNeeded | Weather::Unreachable(_)) | None => 0,

@@ -1,21 +1,25 @@
 //! Push, situation by situation: edits queued as a door queues them, sent by the real flow from a real mirror to the
 //! emulator in memory.
 
-use std::sync::Arc;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 
+use calmirror::config::Config;
 use calmirror::edit::{Fold, fold, names, notifies};
 use calmirror::emulator::{Edit, InMemory, Instance, Quirks, RequestKind, Rule, What, When, World};
+use calmirror::engine::{Edges, Engine, Hint, OtherMailbox, Seen, SyncOrder, Weather};
 use calmirror::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use calmirror::flow::push::{PushOrder, PushPorts, PushReport, push};
 use calmirror::flow::sign_in::fixed_bearer;
 use calmirror::mirror::{ConflictRow, Editor, Mirror, NewEdit, Reader, Replacement};
 use calmirror::model::{
     Answer, AttendeeType, ConflictKind, DAY_MS, EditState, EventView, Fields, Intent, Invitee, Keep, Key,
-    OpenEdit, Pending, Person, Policy, Reminder, Secret, ShowAs, Times, Window,
+    OpenEdit, Pending, Person, Policy, Reminder, Secret, Times, Window,
 };
 use calmirror::ports::{Clock, Entropy};
 use calmirror::sim::{SeededEntropy, VirtualClock};
 use calmirror::source::graph::{Graph, GraphSite};
+use calmirror::vault::NoKeyring;
 use calmirror::zones::Zones;
 use serde_json::{Value, json};
 
@@ -78,7 +82,9 @@ impl Desk {
     }
 
     fn single(&self, subject: &str) -> String {
-        self.there(json!({"subject": subject, "start": time(NOW_MS + HOUR_MS), "end": time(NOW_MS + 2 * HOUR_MS)}))
+        self.there(
+            json!({"subject": subject, "start": time(NOW_MS + HOUR_MS), "end": time(NOW_MS + 2 * HOUR_MS)}),
+        )
     }
 
     /// A meeting of somebody else's, which Anna is invited to.
@@ -148,7 +154,9 @@ impl Desk {
 
     fn rows(&self) -> Vec<EventView> {
         let window = Window { from_ms: NOW_MS - 30 * DAY_MS, to_ms: NOW_MS + 60 * DAY_MS };
-        self.reader().overlapping(window, &[]).unwrap()
+        let mut rows = self.reader().overlapping(window, &[]).unwrap();
+        rows.sort_by_key(|row| (row.start_ms, row.key));
+        rows
     }
 
     /// The only row.
@@ -192,38 +200,7 @@ impl Desk {
 
     /// Somebody wants something of an event.
     fn wish(&self, event: Key, intent: Intent) {
-        let mut editor = Editor::open(&self.path()).unwrap();
-        let session = editor.begin(self.clock.now_ms()).unwrap();
-        let target = session.target(event).unwrap().unwrap();
-        let record = target.record.as_ref();
-        match fold(event, &target.edits, &intent, record).unwrap() {
-            Fold::Append { intent, drop } => {
-                session.drop_edits(&drop).unwrap();
-                session
-                    .put(&NewEdit {
-                        event,
-                        series: target.series,
-                        calendar: target.calendar.key,
-                        calendar_remote: target.calendar.remote_id.clone(),
-                        remote: target.remote.clone(),
-                        fields: names(&intent, record),
-                        notifies: notifies(&intent, record),
-                        intent,
-                        base: record.cloned().map(Box::new),
-                        body: None,
-                        transaction_id: None,
-                    })
-                    .unwrap();
-            }
-            Fold::Replace { n, intent } => {
-                let fields = names(&intent, record);
-                let notifies = notifies(&intent, record);
-                session.replace(n, &Replacement { intent: &intent, fields: &fields, notifies, body: None }).unwrap();
-            }
-            Fold::Drop { ns } => session.drop_edits(&ns).unwrap(),
-        }
-        session.redraw(event).unwrap();
-        session.commit().unwrap();
+        wish_at(&self.path(), self.clock.now_ms(), event, intent);
     }
 
     fn rename(&self, event: Key, text: &str) {
@@ -314,8 +291,11 @@ impl Desk {
         self.clock.turn(10_000);
         self.pull();
         assert_eq!(self.edits(), []);
-        let mut there: Vec<_> =
-            self.truth().into_iter().map(|event| (event.id, event.subject, event.start_ms, event.location)).collect();
+        let mut there: Vec<_> = self
+            .truth()
+            .into_iter()
+            .map(|event| (event.id, event.subject, event.start_ms, event.location))
+            .collect();
         let mut here: Vec<_> = self
             .rows()
             .into_iter()
@@ -329,6 +309,44 @@ impl Desk {
         here.sort();
         assert_eq!(here, there);
     }
+}
+
+/// Queues an edit as a door does.
+fn wish_at(path: &Path, now_ms: i64, event: Key, intent: Intent) {
+    let mut editor = Editor::open(path).unwrap();
+    let session = editor.begin(now_ms).unwrap();
+    let target = session.target(event).unwrap().unwrap();
+    let record = target.record.as_ref();
+    match fold(event, &target.edits, &intent, record).unwrap() {
+        Fold::Append { intent, drop } => {
+            session.drop_edits(&drop).unwrap();
+            session
+                .put(&NewEdit {
+                    event,
+                    series: target.series,
+                    calendar: target.calendar.key,
+                    calendar_remote: target.calendar.remote_id.clone(),
+                    remote: target.remote.clone(),
+                    fields: names(&intent, record),
+                    notifies: notifies(&intent, record),
+                    intent,
+                    base: record.cloned().map(Box::new),
+                    body: None,
+                    transaction_id: None,
+                })
+                .unwrap();
+        }
+        Fold::Replace { n, intent } => {
+            let fields = names(&intent, record);
+            let notifies = notifies(&intent, record);
+            session
+                .replace(n, &Replacement { intent: &intent, fields: &fields, notifies, body: None })
+                .unwrap();
+        }
+        Fold::Drop { ns } => session.drop_edits(&ns).unwrap(),
+    }
+    session.redraw(event).unwrap();
+    session.commit().unwrap();
 }
 
 fn block_on<T>(work: impl Future<Output = T>) -> T {
@@ -348,10 +366,7 @@ fn place(text: &str) -> Fields {
 }
 
 fn guest(address: &str) -> Invitee {
-    Invitee {
-        person: Person { name: None, address: Some(address.to_owned()) },
-        kind: AttendeeType::Required,
-    }
+    Invitee { person: Person { name: None, address: Some(address.to_owned()) }, kind: AttendeeType::Required }
 }
 
 fn answer(answer: Answer) -> Intent {
@@ -529,7 +544,10 @@ fn clash(policy: Policy) -> (Desk, String, PushReport) {
     let mut desk = Desk::new();
     let id = desk.single("before");
     desk.pull();
-    desk.wish(desk.key(&id), Intent::Update(Fields { location: Some("room 5".to_owned()), ..subject("mine") }));
+    desk.wish(
+        desk.key(&id),
+        Intent::Update(Fields { location: Some("room 5".to_owned()), ..subject("mine") }),
+    );
     desk.change_there(&id, json!({"subject": "theirs"}));
     let report = desk.push_with(PushOrder { policy, ..ORDER });
     (desk, id, report)
@@ -628,11 +646,7 @@ fn a_deletion_of_what_others_only_answered_is_no_conflict() {
     }));
     desk.pull();
     desk.wish(desk.key(&id), Intent::Delete);
-    desk.theirs(Edit::Respond {
-        id,
-        attendee: Some("b@x.test".to_owned()),
-        response: "accepted".to_owned(),
-    });
+    desk.theirs(Edit::Respond { id, attendee: Some("b@x.test".to_owned()), response: "accepted".to_owned() });
     assert_eq!(desk.push(), PushReport { pushed: 1, ..PushReport::default() });
     assert_eq!(desk.mails("cancel"), 1);
     desk.converges();
@@ -698,13 +712,13 @@ fn a_refused_edit_is_parked_and_lets_others_pass() {
     desk.rename(desk.key(&bad), "bad, renamed");
     desk.rename(desk.key(&good), "good, renamed");
     desk.fault(Rule {
-        when: When {
-            kind: Some(RequestKind::Patch),
-            path: Some(encoded(&bad)),
-            ..When::default()
-        },
+        when: When { kind: Some(RequestKind::Patch), path: Some(encoded(&bad)), ..When::default() },
         count: 0,
-        what: What::Status { status: 400, code: Some("ErrorInvalidRequest".to_owned()), body: Default::default() },
+        what: What::Status {
+            status: 400,
+            code: Some("ErrorInvalidRequest".to_owned()),
+            body: Default::default(),
+        },
     });
     let report = desk.push();
     assert_eq!((report.pushed, report.parked, report.fault), (1, 1, None));
@@ -942,7 +956,8 @@ fn attendees_are_only_sent_when_changed() {
         "attendees": [{"type": "required", "emailAddress": {"address": "b@x.test"}}]
     }));
     desk.pull();
-    let mine = Fields { show_as: Some(ShowAs::Free), reminder: Some(Reminder::Off), ..Fields::default() };
+    let categories = Some(vec!["Blue".to_owned()]);
+    let mine = Fields { categories, reminder: Some(Reminder::Off), ..Fields::default() };
     desk.wish(desk.key(&id), Intent::Update(mine));
     assert_eq!(desk.open_edit().notifies, 0);
     assert_eq!(desk.push().pushed, 1);
@@ -951,7 +966,9 @@ fn attendees_are_only_sent_when_changed() {
     desk.wish(desk.key(&id), Intent::Update(more));
     assert_eq!(desk.push().pushed, 1);
     // Only the new guest is told, since nothing but the list of guests was sent.
-    let mails = desk.server.with(|world| world.mails(0).iter().map(|mail| (mail.what, mail.recipients)).collect::<Vec<_>>());
+    let mails = desk
+        .server
+        .with(|world| world.mails(0).iter().map(|mail| (mail.what, mail.recipients)).collect::<Vec<_>>());
     assert_eq!(mails, [("update", 1)]);
     desk.converges();
 }
@@ -961,8 +978,16 @@ fn edits_to_a_pending_create_follow_it() {
     let mut desk = Desk::new();
     let key = desk.add(subject("new"));
     // Tried, and not known whether it landed: a later edit is no part of it any more.
-    desk.fault(Rule { when: When { kind: Some(RequestKind::Create), ..When::default() }, count: 0, what: What::LoseReply });
-    desk.fault(Rule { when: When { kind: Some(RequestKind::View), ..When::default() }, count: 0, what: status(503) });
+    desk.fault(Rule {
+        when: When { kind: Some(RequestKind::Create), ..When::default() },
+        count: 0,
+        what: What::LoseReply,
+    });
+    desk.fault(Rule {
+        when: When { kind: Some(RequestKind::View), ..When::default() },
+        count: 0,
+        what: status(503),
+    });
     assert_eq!(desk.push().pushed, 0);
     desk.rename(key, "newer");
     assert_eq!(desk.edits().len(), 2);
@@ -998,7 +1023,10 @@ fn the_edits_of_one_event_go_in_order_and_hold_up_no_other() {
     let (meeting, other) = (desk.invitation("review"), desk.single("other"));
     desk.pull();
     desk.wish(desk.key(&meeting), answer(Answer::Accept));
-    desk.wish(desk.key(&meeting), Intent::Update(Fields { categories: Some(vec!["Blue".to_owned()]), ..Fields::default() }));
+    desk.wish(
+        desk.key(&meeting),
+        Intent::Update(Fields { categories: Some(vec!["Blue".to_owned()]), ..Fields::default() }),
+    );
     desk.rename(desk.key(&other), "other, renamed");
     assert_eq!(desk.edits().len(), 3);
     desk.next(RequestKind::Action, status(400));
@@ -1128,9 +1156,247 @@ fn an_all_day_event_keeps_its_days() {
 fn a_calendar_that_is_gone_parks_what_was_to_be_created_in_it() {
     let mut desk = Desk::new();
     desk.add(subject("new"));
-    desk.fault(Rule { when: When { kind: Some(RequestKind::Create), ..When::default() }, count: 0, what: status(404) });
-    desk.fault(Rule { when: When { kind: Some(RequestKind::View), ..When::default() }, count: 0, what: status(404) });
+    desk.fault(Rule {
+        when: When { kind: Some(RequestKind::Create), ..When::default() },
+        count: 0,
+        what: status(404),
+    });
+    desk.fault(Rule {
+        when: When { kind: Some(RequestKind::View), ..When::default() },
+        count: 0,
+        what: status(404),
+    });
     assert_eq!(desk.push().parked, 1);
     assert_eq!(desk.problem(), "not_found");
     assert_eq!(desk.subjects(), ["new"]);
+}
+
+#[test]
+fn a_create_that_cannot_be_found_is_repeated_byte_for_byte() {
+    let mut desk = Desk::new();
+    desk.add(Fields { attendees: Some(vec![guest("b@x.test")]), ..subject("new") });
+    desk.next(RequestKind::Create, What::LoseReply);
+    let body = r#"{"value":[]}"#.to_owned();
+    desk.next(RequestKind::View, What::Raw { status: 200, headers: Vec::new(), body });
+    assert_eq!(desk.push().pushed, 1);
+    let writes = desk.server.with(|world| world.writes(0).cloned().collect::<Vec<_>>());
+    let told: Vec<_> = writes.iter().map(|write| (write.what.as_str(), write.is_replay)).collect();
+    assert_eq!(told, [("create", false), ("create", true)]);
+    assert_eq!(writes[0].digest, writes[1].digest);
+    assert_eq!((desk.mails("invite"), desk.truth().len()), (1, 1));
+    desk.converges();
+}
+
+#[test]
+fn an_error_after_the_deed_is_looked_up() {
+    let cases = [
+        (RequestKind::Create, 503),
+        (RequestKind::Create, 409),
+        (RequestKind::Patch, 500),
+        (RequestKind::Patch, 409),
+        (RequestKind::Delete, 504),
+    ];
+    for (kind, status) in cases {
+        let mut desk = Desk::new();
+        let id = desk.single("before");
+        desk.pull();
+        match kind {
+            RequestKind::Create => {
+                desk.add(subject("new"));
+            }
+            RequestKind::Delete => desk.wish(desk.key(&id), Intent::Delete),
+            _ => desk.rename(desk.key(&id), "after"),
+        }
+        desk.next(kind, What::FailAfter { status, code: None });
+        assert_eq!(desk.push(), PushReport { pushed: 1, ..PushReport::default() }, "{kind:?} {status}");
+        assert_eq!(desk.count(kind), 1, "{kind:?} {status}");
+        desk.converges();
+    }
+}
+
+#[test]
+fn changes_and_deletions_are_conditional_and_say_only_what_changed() {
+    let mut desk = Desk::new();
+    let (one, two) = (desk.single("one"), desk.single("two"));
+    desk.pull();
+    desk.rename(desk.key(&one), "one, renamed");
+    desk.wish(desk.key(&two), Intent::Delete);
+    assert_eq!(desk.push().pushed, 2);
+    let writes = desk.server.with(|world| world.writes(0).cloned().collect::<Vec<_>>());
+    let told: Vec<_> =
+        writes.iter().map(|w| (w.what.as_str(), w.is_conditional, w.members.clone())).collect();
+    assert_eq!(told, [("patch", true, vec!["subject".to_owned()]), ("delete", true, vec![])]);
+    desk.converges();
+}
+
+#[test]
+fn the_body_of_an_online_meeting_is_edited_and_its_link_stays() {
+    let mut desk = Desk::new();
+    let id = desk.there(json!({
+        "subject": "online", "start": time(NOW_MS), "end": time(NOW_MS + HOUR_MS),
+        "isOnlineMeeting": true, "onlineMeetingProvider": "teamsForBusiness",
+        "body": {"contentType": "text", "content": "agenda"}
+    }));
+    desk.clock.turn(10_000);
+    desk.pull();
+    assert!(desk.row().details.online_meeting.is_some());
+    let mine = Fields { body: Some("another agenda".to_owned()), ..Fields::default() };
+    desk.wish(desk.key(&id), Intent::Update(mine));
+    assert_eq!(desk.push(), PushReport { pushed: 1, ..PushReport::default() });
+    let event = desk.true_event();
+    assert!(event.is_online && event.body_text.contains("another agenda"), "{}", event.body_text);
+    assert!(event.join_url.is_some());
+    desk.converges();
+}
+
+/// A whole engine, signed in and in step, and one event.
+struct House {
+    server: InMemory,
+    clock: Arc<VirtualClock>,
+    dir: tempfile::TempDir,
+    key: Key,
+}
+
+impl House {
+    fn new() -> (House, Engine) {
+        let clock = Arc::new(VirtualClock::at(NOW_MS));
+        let mut world = World::new(7, &[("Anna Berg", "anna@contoso.example")], "Europe/Berlin");
+        world.set_quirks(Quirks { empty_first_page_rate: 0.0, ..Quirks::default() });
+        let event = json!({"subject": "before", "start": time(NOW_MS), "end": time(NOW_MS + HOUR_MS)});
+        let id = world.edit(0, Edit::Create { calendar: None, event: members(event) }, NOW_MS).unwrap().id;
+        let server = InMemory::new(world, clock.clone());
+        let dir = tempfile::tempdir().unwrap();
+        let config = "[[graph_app]]\ndisplay_name = \"App\"\napplication_id = \"00000000-0000-0000-0000-000000000000\"\n\
+            directory_id = \"contoso.example\"\ngraph_url = \"https://graph.emulated.test\"\n\
+            authority_url = \"https://login.emulated.test\"\n[[account]]\nname = \"anna\"\n";
+        let edges = Edges {
+            http: Arc::new(server.clone()),
+            clock: clock.clone(),
+            entropy: Arc::new(SeededEntropy::from_seed(3)),
+            keyring: Arc::new(NoKeyring),
+        };
+        let mut engine = Engine::open(Config::parse(config).unwrap(), dir.path(), edges).unwrap();
+        engine.sign_in("anna", OtherMailbox::Refuse, &mut |_| {}).unwrap();
+        // The new event's version has been rotated by then.
+        clock.turn(60_000);
+        engine.sync("anna", &SyncOrder::default(), &mut |_| {}).unwrap();
+        (House { server, clock, dir, key: Key::of_remote(&id) }, engine)
+    }
+
+    fn rename(&self, text: &str) {
+        let path = self.dir.path().join("anna/mirror.db");
+        wish_at(&path, self.clock.now_ms(), self.key, Intent::Update(subject(text)));
+    }
+
+    /// When the first request of a kind since `seq` was answered.
+    fn first(&self, kind: RequestKind, seq: u64) -> Option<(u64, i64)> {
+        self.server.with(|world| {
+            world.log().find(|seen| seen.kind == kind && seen.seq > seq).map(|seen| (seen.seq, seen.at_ms))
+        })
+    }
+
+    fn seq(&self) -> u64 {
+        self.server.with(|world| world.log().last().map_or(0, |seen| seen.seq))
+    }
+}
+
+#[test]
+fn sync_pushes_before_it_pulls() {
+    let (house, mut engine) = House::new();
+    house.rename("after");
+    let seq = house.seq();
+    let report = engine.sync("anna", &SyncOrder::default(), &mut |_| {}).unwrap();
+    assert_eq!((report.done.pushed, report.done.parked, report.done.conflicts), (1, 0, 0));
+    assert_eq!(report.weather, None);
+    let (patch, delta) = (house.first(RequestKind::Patch, seq), house.first(RequestKind::Delta, seq));
+    assert!(patch.unwrap().0 < delta.unwrap().0);
+    // The echo of what was written is no change.
+    assert_eq!(report.done.upserted, 0);
+}
+
+#[test]
+fn a_sync_that_cannot_send_says_why_and_pulls_all_the_same() {
+    let (house, mut engine) = House::new();
+    house.rename("after");
+    let what = What::Throttle { retry_after: Some("600".to_owned()), status: 429 };
+    house.server.with(|world| world.add_fault(Rule::next(RequestKind::Patch, what)));
+    let report = engine.sync("anna", &SyncOrder::default(), &mut |_| {}).unwrap();
+    assert_eq!(report.weather, Some(Weather::Throttled { until_ms: house.clock.now_ms() + 600_000 }));
+}
+
+/// Watches until an edit that was queued before is sent. Answers after how many milliseconds that was.
+fn sent_after(house: &House, engine: &mut Engine) -> i64 {
+    let (handle, start_ms) = (engine.handle(), house.clock.now_ms());
+    let rounds = Mutex::new(0);
+    engine
+        .watch(&mut |seen| {
+            let Seen::Done(_, report) = seen else { return };
+            let mut rounds = rounds.lock().unwrap();
+            *rounds += 1;
+            if report.done.pushed > 0 || *rounds > 100 {
+                handle.stop();
+            }
+        })
+        .unwrap();
+    house.clock.now_ms() - start_ms
+}
+
+#[test]
+fn an_edit_is_sent_seconds_after_it_was_queued() {
+    let (house, mut engine) = House::new();
+    let handle = engine.handle();
+    let mut syncs = 0;
+    let mut queued_ms = 0;
+    engine
+        .watch(&mut |seen| {
+            let Seen::Done(_, report) = seen else { return };
+            syncs += 1;
+            if syncs == 1 {
+                house.rename("after");
+                queued_ms = house.clock.now_ms();
+                handle.hint(Hint::Edited);
+            }
+            if report.done.pushed > 0 || syncs > 10 {
+                handle.stop();
+            }
+        })
+        .unwrap();
+    assert_eq!(syncs, 2);
+    let wait_ms = house.clock.now_ms() - queued_ms;
+    assert!((0..5_000).contains(&wait_ms), "{wait_ms}");
+}
+
+#[test]
+fn an_edit_that_was_put_off_is_tried_when_it_is_due_and_not_at_the_next_poll() {
+    let (house, mut engine) = House::new();
+    house.rename("after");
+    house.server.with(|world| {
+        world.add_fault(Rule {
+            when: When { kind: Some(RequestKind::Patch), ..When::default() },
+            count: 2,
+            what: What::Status { status: 503, code: None, body: Default::default() },
+        });
+    });
+    let after_ms = sent_after(&house, &mut engine);
+    assert!((20_000..40_000).contains(&after_ms), "{after_ms}");
+}
+
+#[test]
+fn edits_that_wait_offline_do_not_keep_the_engine_awake() {
+    let (house, mut engine) = House::new();
+    house.rename("after");
+    house.server.with(|world| world.set_network_down(true));
+    let (handle, clock) = (engine.handle(), house.clock.clone());
+    let end_ms = clock.now_ms() + 10 * HOUR_MS;
+    let report = engine
+        .watch(&mut move |seen| {
+            if matches!(seen, Seen::Done(..)) && clock.now_ms() >= end_ms {
+                handle.stop();
+            }
+        })
+        .unwrap();
+    assert!(report.polls <= 40, "{report:?}");
+    house.server.with(|world| world.set_network_down(false));
+    engine.handle().hint(Hint::NetworkUp);
+    assert!(sent_after(&house, &mut engine) < MINUTE_MS);
 }
