@@ -1177,7 +1177,11 @@ fn a_create_that_cannot_be_found_is_repeated_byte_for_byte() {
     desk.add(Fields { attendees: Some(vec![guest("b@x.test")]), ..subject("new") });
     desk.next(RequestKind::Create, What::LoseReply);
     let body = r#"{"value":[]}"#.to_owned();
-    desk.next(RequestKind::View, What::Raw { status: 200, headers: Vec::new(), body });
+    desk.fault(Rule {
+        when: When { kind: Some(RequestKind::View), ..When::default() },
+        count: 2,
+        what: What::Raw { status: 200, headers: Vec::new(), body },
+    });
     assert_eq!(desk.push().pushed, 1);
     let writes = desk.server.with(|world| world.writes(0).cloned().collect::<Vec<_>>());
     let told: Vec<_> = writes.iter().map(|write| (write.what.as_str(), write.is_replay)).collect();
