@@ -14,13 +14,70 @@ use crate::zones::Zones;
 macro_rules! columns {
     ($p:literal) => {
         concat!(
-            $p, "calendar_key, ", $p, "kind, ", $p, "series_key, ", $p, "remote_id, ", $p, "change_key, ", $p,
-            "pending, ", $p, "is_hidden, ", $p, "is_conflict, ", $p, "start_ms, ", $p, "end_ms, ", $p,
-            "original_start_ms, ", $p, "is_all_day, ", $p, "is_cancelled, ", $p, "is_organizer, ", $p, "show_as, ",
-            $p, "sensitivity, ", $p, "importance, ", $p, "response, ", $p, "reminder_minutes, ", $p, "ical_uid, ",
-            $p, "subject, ", $p, "body, ", $p, "body_preview, ", $p, "location, ", $p, "original_time_zone, ", $p,
-            "organizer_name, ", $p, "organizer_address, ", $p, "attendees, ", $p, "categories, ", $p,
-            "online_provider, ", $p, "online_join_url, ", $p, "web_link"
+            $p,
+            "calendar_key, ",
+            $p,
+            "kind, ",
+            $p,
+            "series_key, ",
+            $p,
+            "remote_id, ",
+            $p,
+            "change_key, ",
+            $p,
+            "pending, ",
+            $p,
+            "is_hidden, ",
+            $p,
+            "is_conflict, ",
+            $p,
+            "start_ms, ",
+            $p,
+            "end_ms, ",
+            $p,
+            "original_start_ms, ",
+            $p,
+            "is_all_day, ",
+            $p,
+            "is_cancelled, ",
+            $p,
+            "is_organizer, ",
+            $p,
+            "show_as, ",
+            $p,
+            "sensitivity, ",
+            $p,
+            "importance, ",
+            $p,
+            "response, ",
+            $p,
+            "reminder_minutes, ",
+            $p,
+            "ical_uid, ",
+            $p,
+            "subject, ",
+            $p,
+            "body, ",
+            $p,
+            "body_preview, ",
+            $p,
+            "location, ",
+            $p,
+            "original_time_zone, ",
+            $p,
+            "organizer_name, ",
+            $p,
+            "organizer_address, ",
+            $p,
+            "attendees, ",
+            $p,
+            "categories, ",
+            $p,
+            "online_provider, ",
+            $p,
+            "online_join_url, ",
+            $p,
+            "web_link"
         )
     };
 }
@@ -80,7 +137,11 @@ impl Painter<'_> {
     }
 
     /// Draws those instances of a series that have edits of their own: their details are their series'.
-    pub(super) fn redraw_edited_instances(&self, feed: &mut Feed<'_>, series: Key) -> Result<(), MirrorError> {
+    pub(super) fn redraw_edited_instances(
+        &self,
+        feed: &mut Feed<'_>,
+        series: Key,
+    ) -> Result<(), MirrorError> {
         for instance in outbox::of_instances(self.conn, series)? {
             self.one(feed, instance, Told::Nothing, None)?;
         }
@@ -117,7 +178,9 @@ impl Painter<'_> {
             None => return Ok(()),
         };
         match told {
-            Told::Nothing if is_shown && (is_changed || !was_shown) => feed.append(event.as_bytes(), What::Put),
+            Told::Nothing if is_shown && (is_changed || !was_shown) => {
+                feed.append(event.as_bytes(), What::Put)
+            }
             Told::Nothing if !is_shown && was_shown => feed.append(event.as_bytes(), What::Remove),
             Told::Put if !is_shown => feed.append(event.as_bytes(), What::Remove),
             Told::Removed if is_shown => feed.append(event.as_bytes(), What::Put),

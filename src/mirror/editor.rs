@@ -90,9 +90,7 @@ impl Editor {
     /// SQLite's refusal, after a wait for whoever writes at the moment.
     pub fn begin(&mut self, now_ms: i64) -> Result<Session<'_>, MirrorError> {
         let Editor { conn, zones } = self;
-        let tx = conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .doing("beginning an edit")?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).doing("beginning an edit")?;
         Ok(Session { tx, zones, now_ms })
     }
 }
@@ -180,6 +178,16 @@ impl Session<'_> {
         outbox::put(&self.tx, new, self.now_ms)
     }
 
+    /// Sends edit `n` only when edit `after`, of another event, is no longer open.
+    pub fn follow(&self, n: i64, after: i64) -> Result<(), MirrorError> {
+        outbox::follow(&self.tx, n, after)
+    }
+
+    /// The edits that wait for this one.
+    pub fn following(&self, n: i64) -> Result<Vec<OpenEdit>, MirrorError> {
+        outbox::following(&self.tx, n)
+    }
+
     /// Folds into an edit: it wants this now, and waits as if it were new; number, base and transaction id stay.
     ///
     /// # Errors
@@ -221,12 +229,7 @@ impl Session<'_> {
     }
 
     /// Puts the reminder of an event off, or ends it (`None`).
-    pub fn put_reminder(
-        &self,
-        event: Key,
-        start_ms: i64,
-        until_ms: Option<i64>,
-    ) -> Result<(), MirrorError> {
+    pub fn put_reminder(&self, event: Key, start_ms: i64, until_ms: Option<i64>) -> Result<(), MirrorError> {
         reminder::put(&self.tx, &ReminderRow { event, start_ms, until_ms, at_ms: self.now_ms })
     }
 
