@@ -15,6 +15,7 @@ mod hostile;
 mod local;
 mod look;
 mod pull;
+mod push;
 mod sign_in;
 mod sim;
 mod stage;
