@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use calmirror::api::{
-    Act, AddCall, AgendaCall, ChangeLine, ChangesCall, EditCall, Error, ErrorKind, Event, FieldsCall, Mirrors,
+    AddCall, AgendaCall, ChangeLine, ChangesCall, EditCall, Error, ErrorKind, Event, FieldsCall, Mirrors,
     ShowCall,
 };
 use calmirror::config::{Config, Effective};
@@ -275,13 +275,14 @@ impl Stage {
             end: time("18:30"),
             ..FieldsCall::default()
         };
-        self.act(&Act::Add(AddCall { fields, ..AddCall::default() }))?;
+        let added = self.mirrors.add(&self.account, &AddCall { fields, ..AddCall::default() })?.event;
         let text = format!("you: \"{ADDED}\" is new at 18:00, without a network");
         self.teller.give(output, "edit", &text, &json!({ "act": "add", "subject": ADDED }))?;
 
         let answer = self.mirrors.agenda(&self.account, &AgendaCall::default())?;
         let is_untouched = |event: &Event| {
-            event.response == Response::Organizer
+            event.calendar == added.calendar
+                && event.response == Response::Organizer
                 && event.kind == EventKind::Single
                 && !event.all_day
                 && !event.cancelled
@@ -291,7 +292,7 @@ impl Stage {
         let Some(event) = answer.items.into_iter().find(is_untouched) else { return Ok(()) };
         let (subject, id) = (clean(&event.subject.clone().unwrap_or_default()), event.id.to_string());
         let fields = FieldsCall { location: Some(PLACE.to_owned()), ..FieldsCall::default() };
-        self.act(&Act::Edit(EditCall { id, fields, ..EditCall::default() }))?;
+        self.mirrors.edit(&self.account, &EditCall { id, fields, ..EditCall::default() })?;
         let text = format!("you: \"{subject}\" is in {PLACE} now");
         self.teller.give(output, "edit", &text, &json!({ "act": "edit", "location": PLACE }))?;
         let renamed = format!("{subject} (moderated)");
@@ -333,11 +334,6 @@ impl Stage {
             "edits made without a network were in the agenda at once and reached the server once: {}",
             plural(edits, "edit")
         ));
-        Ok(())
-    }
-
-    fn act(&self, act: &Act) -> Result<(), Failure> {
-        self.mirrors.act(Some(ACCOUNT), act)?;
         Ok(())
     }
 
