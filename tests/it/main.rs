@@ -9,6 +9,7 @@
 
 mod cli;
 mod config;
+mod edits;
 mod emulator;
 mod engine;
 mod hostile;

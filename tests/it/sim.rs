@@ -37,7 +37,10 @@ fn run_all(seeds: impl IntoIterator<Item = u64>) {
     println!("{worlds} worlds: {sum:?}");
     assert!(failures.is_empty(), "{} of {worlds} worlds failed\n{}", failures.len(), failures.join("\n"));
     // A world in which nothing happens proves nothing.
-    assert!(worlds < 50 || (sum.crashes > 0 && sum.weather > 0 && sum.edits > worlds && sum.pushed > worlds), "{sum:?}");
+    assert!(
+        worlds < 50 || (sum.crashes > 0 && sum.weather > 0 && sum.edits > worlds && sum.pushed > worlds),
+        "{sum:?}"
+    );
 }
 
 #[test]
