@@ -219,10 +219,10 @@ const RULE: &str = "____________________________________________________________
 /// The block that the service puts into the body of an online meeting.
 pub(crate) fn meeting_block(join_url: &str) -> String {
     let rule = format!(
-        "<div style=\"width:100%\"><span style=\"white-space:nowrap; color:#5F5F5F; opacity:.36\">{RULE}</span>\r\n</div>\r\n"
+        "<div style=\"width:100%\"><span style=\"white-space:nowrap; color:#5F5F5F; opacity:.36\">{RULE}</span>\r\n</div>"
     );
     format!(
-        "{rule}<div class=\"me-email-text\" lang=\"en-US\" style=\"color:#252424; font-family:'Segoe UI',Arial,sans-serif\">\r\n<div style=\"margin-top:24px\"><span style=\"font-size:24px\">Microsoft Teams meeting</span>\r\n</div>\r\n<div><a class=\"me-email-headline\" href=\"{join_url}\" target=\"_blank\">Click here to join the meeting</a>\r\n</div>\r\n</div>\r\n<div style=\"font-size:12px\"></div>\r\n{rule}"
+        "{rule}\r\n<div class=\"me-email-text\" lang=\"en-US\" style=\"color:#252424; font-family:'Segoe UI',Arial,sans-serif\">\r\n<div style=\"margin-top:24px\"><span style=\"font-size:24px\">Microsoft Teams meeting</span>\r\n</div>\r\n<div><a class=\"me-email-headline\" href=\"{join_url}\" target=\"_blank\">Click here to join the meeting</a>\r\n</div>\r\n</div>\r\n<div style=\"font-size:12px\"></div>\r\n{rule}"
     )
 }
 

@@ -29,6 +29,7 @@ const NAME_BYTES_MAX: usize = 200;
 const VERSION_LINE_BYTES: u64 = 64;
 
 /// The zone database in use.
+#[derive(Clone)]
 pub struct Zones {
     database: TimeZoneDatabase,
     version: String,
