@@ -100,7 +100,10 @@ pub struct RespondCall {
 
 impl std::fmt::Debug for RespondCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RespondCall").field("id", &self.id).field("answer", &self.answer).finish_non_exhaustive()
+        f.debug_struct("RespondCall")
+            .field("id", &self.id)
+            .field("answer", &self.answer)
+            .finish_non_exhaustive()
     }
 }
 
@@ -119,7 +122,10 @@ pub struct ForwardCall {
 
 impl std::fmt::Debug for ForwardCall {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ForwardCall").field("id", &self.id).field("to", &self.to.len()).finish_non_exhaustive()
+        f.debug_struct("ForwardCall")
+            .field("id", &self.id)
+            .field("to", &self.to.len())
+            .finish_non_exhaustive()
     }
 }
 

@@ -157,7 +157,9 @@ impl Members {
         let (start, end) = if has_dates { dates } else { times };
         let categories = match self.take_list("categories")? {
             None => None,
-            Some(list) => Some(list.into_iter().map(|value| text("categories", value)).collect::<Result<_, _>>()?),
+            Some(list) => {
+                Some(list.into_iter().map(|value| text("categories", value)).collect::<Result<_, _>>()?)
+            }
         };
         Ok(FieldsCall {
             subject: self.take_text("subject")?,
@@ -185,7 +187,9 @@ impl Members {
             Some(Value::Null) => Ok(Some(Reminder::Off)),
             Some(Value::Number(number)) => {
                 let minutes = number.as_i64().and_then(|minutes| i32::try_from(minutes).ok());
-                minutes.map(|m| Some(Reminder::Minutes(m))).ok_or_else(|| wrong(name, "whole minutes or null"))
+                minutes
+                    .map(|m| Some(Reminder::Minutes(m)))
+                    .ok_or_else(|| wrong(name, "whole minutes or null"))
             }
             Some(_) => Err(wrong(name, "whole minutes or null")),
         }

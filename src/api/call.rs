@@ -12,11 +12,12 @@ use serde::Serialize;
 use crate::api::look::check_year;
 use crate::api::{
     AccountFacts, AgendaAnswer, AgendaAsk, BusyAsk, ChangeLine, ConflictItem, EngineStatus, Error, ErrorKind,
-    Event, FreeAsk, ListAnswer, Look, OutboxItem, ReminderItem, RemindersCall, SearchAsk, Slot, StatusAnswer,
-    open_mirror, resolve_time, resolve_zone,
+    Event, FreeAsk, ListAnswer, Look, NetworkState, OutboxItem, ReminderItem, RemindersCall, SearchAsk,
+    SignInWay, Slot, StatusAnswer, open_mirror, resolve_time, resolve_zone,
 };
-use crate::config::{Config, Effective, TimeOfDay, Weekday, parse_span};
+use crate::config::{Config, Effective, SourceKind, TimeOfDay, Weekday, parse_span};
 use crate::flow::look;
+use crate::flow::sign_in::check_credential;
 use crate::model::Key;
 use crate::ports::{Clock, Entropy};
 use crate::system::{Holder, SystemEntropy, engine_holder};
@@ -492,8 +493,13 @@ impl Mirrors {
                 source: account.source.value.code().to_owned(),
                 user: account.user.clone(),
                 is_signed_in: self.is_signed_in(account),
+                sign_in: match account.source.value {
+                    SourceKind::Microsoft365 if account.is_application() => SignInWay::Application,
+                    SourceKind::Microsoft365 => SignInWay::User,
+                    SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
+                },
             };
-            answers.push(match self.with_look(account, None, |look| look.account_status(&facts)) {
+            let mut answer = match self.with_look(account, None, |look| look.account_status(&facts)) {
                 Ok(status) => status,
                 Err(error) => {
                     let zone = self.zone(account);
@@ -501,7 +507,19 @@ impl Mirrors {
                     Look { mirror: None, zones: &self.zones, zone: &zone, now_ms }
                         .broken_status(&facts, &error)
                 }
-            });
+            };
+            if let Some(credential) = account.credential.as_ref().filter(|_| account.is_application()) {
+                // What the last attempt found says more than a look at the credential: this process may see another
+                // environment than the one that syncs.
+                answer.signed_in = match (answer.network, &answer.last_error) {
+                    (_, Some(error)) if error.kind == "sign_in_needed" => false,
+                    (NetworkState::Online, _) => true,
+                    (NetworkState::Offline | NetworkState::Throttled, _) => {
+                        check_credential(credential).is_ok()
+                    }
+                };
+            }
+            answers.push(answer);
         }
         let holder = engine_holder(&self.data_dir).unwrap_or(Holder::Nobody);
         Ok(StatusAnswer {

@@ -235,7 +235,10 @@ impl Mirrors {
     fn wish_again(&self, session: &Session<'_>, row: &ConflictRow, wish: &Intent) -> Result<(), Error> {
         match session.target(row.event)? {
             Some(target) => self.record(session, &target, wish).map(|_| ()),
-            None => Err(Error::new(ErrorKind::NotFound, "the event of this conflict is gone; `--keep both` makes it anew")),
+            None => Err(Error::new(
+                ErrorKind::NotFound,
+                "the event of this conflict is gone; `--keep both` makes it anew",
+            )),
         }
     }
 
@@ -249,7 +252,10 @@ impl Mirrors {
             | Intent::Forward { .. }
             | Intent::Snooze { .. }
             | Intent::Dismiss => {
-                return Err(Error::broken("nothing_to_create", "this edit says nothing that a new event could be made of: keep theirs"));
+                return Err(Error::broken(
+                    "nothing_to_create",
+                    "this edit says nothing that a new event could be made of: keep theirs",
+                ));
             }
         };
         let base = row.base.as_deref();

@@ -8,7 +8,9 @@ use crate::api::{Error, ErrorKind, Event, Look, Mirrors};
 use crate::config::Effective;
 use crate::edit::{self, Fold};
 use crate::mirror::{CalendarChoice, Editor, NewEdit, Replacement, Session, TargetRow};
-use crate::model::{Details, EditState, EventRecord, EventView, Fields, Intent, Key, OpenEdit, Pending, Response, Times};
+use crate::model::{
+    Details, EditState, EventRecord, EventView, Fields, Intent, Key, OpenEdit, Pending, Response, Times,
+};
 use crate::zones::Zone;
 
 /// What was recorded.
@@ -110,7 +112,13 @@ impl Mirrors {
         self.wish(account, &call.id, call.is_series, &intent)
     }
 
-    fn wish(&self, account: &Effective, id: &str, is_series: bool, intent: &Intent) -> Result<EditAnswer, Error> {
+    fn wish(
+        &self,
+        account: &Effective,
+        id: &str,
+        is_series: bool,
+        intent: &Intent,
+    ) -> Result<EditAnswer, Error> {
         let named = self.key(account, id)?;
         let mut editor = self.editor(account)?;
         let session = editor.begin(self.now_ms())?;
@@ -159,13 +167,15 @@ impl Mirrors {
                 let notifies = edit::notifies(&intent, record);
                 let base = target.edits.iter().find(|edit| edit.n == n).and_then(|edit| edit.base.as_deref());
                 let fields = edit::names(&intent, base);
-                session.replace(n, &Replacement { intent: &intent, fields: &fields, notifies, body: None })?;
+                session
+                    .replace(n, &Replacement { intent: &intent, fields: &fields, notifies, body: None })?;
                 Recorded { ns: vec![n], notifies }
             }
             Fold::Drop { ns } => {
                 session.drop_edits(&ns)?;
                 // What was there before and stays carries the event still.
-                let left = target.edits.iter().filter(|edit| edit.event == target.key && !ns.contains(&edit.n));
+                let left =
+                    target.edits.iter().filter(|edit| edit.event == target.key && !ns.contains(&edit.n));
                 let left: Vec<&OpenEdit> = left.collect();
                 Recorded {
                     ns: left.iter().map(|edit| edit.n).collect(),
@@ -233,7 +243,8 @@ impl Mirrors {
         }
         let details = target.shown.as_ref().and_then(|record| record.details.as_deref());
         if details.is_some_and(|details| !is_own(details)) {
-            let text = "an invitation stays in the calendar it came to: only the organizer can move the meeting";
+            let text =
+                "an invitation stays in the calendar it came to: only the organizer can move the meeting";
             return Err(Error::broken("not_organizer", text));
         }
         let key = Key::from_bytes(self.entropy.bytes());
@@ -286,9 +297,8 @@ impl Mirrors {
     pub(super) fn key(&self, account: &Effective, id: &str) -> Result<Key, Error> {
         match id.trim().parse::<Key>() {
             // Whole: also a series, or what is no longer shown.
-            Ok(key) => {
-                self.with_look(account, None, |look| if look.mirror.is_some() { Ok(key) } else { look.key(id) })
-            }
+            Ok(key) => self
+                .with_look(account, None, |look| if look.mirror.is_some() { Ok(key) } else { look.key(id) }),
             Err(_) => self.with_look(account, None, |look| look.key(id)),
         }
     }
@@ -324,7 +334,9 @@ fn series_of(session: &Session<'_>, row: &TargetRow) -> Result<TargetRow, Error>
 
 pub(super) fn choose(session: &Session<'_>, key: Option<Key>) -> Result<CalendarChoice, Error> {
     session.calendar(key)?.ok_or_else(|| match key {
-        Some(_) => Error::new(ErrorKind::NotFound, "there is no such calendar; `calmirror status` lists them"),
+        Some(_) => {
+            Error::new(ErrorKind::NotFound, "there is no such calendar; `calmirror status` lists them")
+        }
         None => Error::broken("no_calendar", "the mailbox has no default calendar: name one with --calendar"),
     })
 }

@@ -10,7 +10,8 @@ use chrono::{Datelike, NaiveDate};
 use crate::agenda::{self, Entry, Freshness};
 use crate::api::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, Error, ErrorKind,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    WindowAnswer,
 };
 use crate::flow::look::{self, AgendaAsk, BusyAsk, CHANGES_MAX, FreeAsk, LookError, SearchAsk, Shown};
 use crate::mirror::{AccountView, CalendarView, FailureView, Found, KEY_PREFIX_MIN, MirrorError, Reader};
@@ -91,6 +92,8 @@ pub struct AccountFacts {
     pub user: Option<String>,
     /// Whether tokens are stored and not refused.
     pub is_signed_in: bool,
+    /// Who signs in for it.
+    pub sign_in: SignInWay,
 }
 
 impl Look<'_> {
@@ -289,6 +292,7 @@ impl Look<'_> {
             source: facts.source.clone(),
             user: facts.user.clone(),
             signed_in: facts.is_signed_in,
+            sign_in: facts.sign_in,
             network: NetworkState::Offline,
             attempted_at: None,
             throttled_until: None,
@@ -412,8 +416,9 @@ impl Look<'_> {
 }
 
 fn no_event() -> Error {
-    let text =
-        format!("there is no event with this id; give it whole, or at least its first {KEY_PREFIX_MIN} digits");
+    let text = format!(
+        "there is no event with this id; give it whole, or at least its first {KEY_PREFIX_MIN} digits"
+    );
     Error::new(ErrorKind::NotFound, text)
 }
 
@@ -493,6 +498,7 @@ impl From<MirrorError> for Error {
             | MirrorError::Migration { .. }
             | MirrorError::Io { .. }
             | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
+            MirrorError::OtherMailbox => ErrorKind::Refused,
             MirrorError::Absent { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
         };
         Error::because(kind, error.to_string(), error)

@@ -18,14 +18,14 @@ mod reminder;
 mod wish;
 
 pub use act::{
-    Act, ActAnswer, AddCall, EditAnswer, EditCall, ForwardCall, OutboxAct, OutboxCall, RemoveCall, ResolveCall,
-    RespondCall, SnoozeCall,
+    Act, ActAnswer, AddCall, EditAnswer, EditCall, ForwardCall, OutboxAct, OutboxCall, RemoveCall,
+    ResolveCall, RespondCall, SnoozeCall,
 };
 
 pub use answer::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, EngineStatus,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, StatusAnswer,
-    SyncDone, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    StatusAnswer, SyncDone, WindowAnswer,
 };
 pub use body::read_invitee;
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};

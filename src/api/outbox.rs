@@ -205,7 +205,10 @@ pub(super) fn drop_edit(session: &Session<'_>, edit: &OpenEdit) -> Result<(), Er
 }
 
 fn no_edit(n: i64) -> Error {
-    Error::new(ErrorKind::NotFound, format!("the outbox has no edit {n}: it was sent, discarded or folded into another"))
+    Error::new(
+        ErrorKind::NotFound,
+        format!("the outbox has no edit {n}: it was sent, discarded or folded into another"),
+    )
 }
 
 /// What an edit wants, as members of the Event object and of the calls.
@@ -270,10 +273,13 @@ pub(super) fn members_of(fields: &Fields, zone: &Zone) -> Vec<(&'static str, Val
     put("importance", fields.importance.map(|value| Value::from(value.code())));
     put("categories", fields.categories.as_ref().map(|all| Value::from(all.clone())));
     put("attendees", fields.attendees.as_ref().map(|all| all.iter().map(invitee).collect()));
-    put("reminder_minutes", fields.reminder.map(|reminder| match reminder {
-        Reminder::Off => Value::Null,
-        Reminder::Minutes(minutes) => Value::from(minutes),
-    }));
+    put(
+        "reminder_minutes",
+        fields.reminder.map(|reminder| match reminder {
+            Reminder::Off => Value::Null,
+            Reminder::Minutes(minutes) => Value::from(minutes),
+        }),
+    );
     members
 }
 

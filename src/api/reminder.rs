@@ -225,8 +225,7 @@ impl Mirrors {
 }
 
 fn span_ms(text: &str, name: &str, max_ms: i64) -> Result<i64, Error> {
-    let span =
-        parse_span(text).map_err(|error| Error::new(ErrorKind::Usage, format!("`{name}` {error}")))?;
+    let span = parse_span(text).map_err(|error| Error::new(ErrorKind::Usage, format!("`{name}` {error}")))?;
     let ms = i64::try_from(span.as_millis()).unwrap_or(i64::MAX);
     if (1..=max_ms).contains(&ms) {
         return Ok(ms);
@@ -286,7 +285,8 @@ mod tests {
     #[test]
     fn a_reminder_stands_where_its_event_and_the_user_put_it() {
         use ReminderState::{Due, Snoozed, Upcoming};
-        let row = |start_ms, until_ms| ReminderRow { event: Key::of_remote("a"), start_ms, until_ms, at_ms: 0 };
+        let row =
+            |start_ms, until_ms| ReminderRow { event: Key::of_remote("a"), start_ms, until_ms, at_ms: 0 };
         let lead_ms = HOUR_MS / 4;
         type Row = (&'static str, Option<i32>, Option<ReminderRow>, i64, Option<(i64, ReminderState)>);
         let rows: Vec<Row> = vec![
@@ -298,7 +298,13 @@ mod tests {
             ("while it runs", Some(15), None, START_MS + HOUR_MS - 1, Some((START_MS - lead_ms, Due))),
             ("over", Some(15), None, START_MS + HOUR_MS, None),
             ("put off", Some(15), Some(row(START_MS, Some(9))), 8, Some((9, Snoozed))),
-            ("put off and due, also when over", Some(15), Some(row(START_MS, Some(9))), START_MS * 2, Some((9, Due))),
+            (
+                "put off and due, also when over",
+                Some(15),
+                Some(row(START_MS, Some(9))),
+                START_MS * 2,
+                Some((9, Due)),
+            ),
             ("done with", Some(15), Some(row(START_MS, None)), START_MS, None),
             ("moved since", Some(0), Some(row(1, None)), START_MS, Some((START_MS, Due))),
         ];

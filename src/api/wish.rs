@@ -102,9 +102,8 @@ impl FieldsCall {
             return Ok(None);
         }
         let zone = reading.zone;
-        let take = |text: &Option<String>| {
-            text.as_deref().map(|text| read(text, is_all_day, zone)).transpose()
-        };
+        let take =
+            |text: &Option<String>| text.as_deref().map(|text| read(text, is_all_day, zone)).transpose();
         let (start, end) = (take(&self.start)?, take(&self.end)?);
         let (old_start_ms, old_end_ms) = match (was.is_all_day, is_all_day) {
             (true, true) | (false, false) => (was.start_ms, was.end_ms),

@@ -431,3 +431,75 @@ fn debug_output_shows_no_address() {
     let text = format!("{config:?} {:?}", config.resolve("anna").unwrap());
     assert!(!text.contains("contoso.com") && !text.contains("Kunde"), "{text}");
 }
+
+const SERVER: &str =
+    "[[group]]\nname = \"g\"\nmethod = \"server\"\n[[account]]\nname = \"a\"\nuser = \"a@x.test\"\n";
+
+#[test]
+fn an_application_says_where_its_credential_is() {
+    let cases = [
+        ("client_secret_env = \"CAL_SECRET\"", Credential::SecretEnv("CAL_SECRET".into())),
+        ("client_secret_file = \"/run/secret\"", Credential::SecretFile("/run/secret".into())),
+        ("client_secret_file = \"secret\"", Credential::SecretFile("/etc/cal/secret".into())),
+        (
+            "certificate_file = \"app.pem\"\nprivate_key_file = \"app.pem\"",
+            Credential::Certificate {
+                certificate: "/etc/cal/app.pem".into(),
+                private_key: "/etc/cal/app.pem".into(),
+            },
+        ),
+    ];
+    for (written, credential) in cases {
+        let mut config = Config::parse(&format!("{APP}{written}\n{SERVER}")).unwrap();
+        config.rebase(Path::new("/etc/cal"));
+        let effective = config.resolve("a").unwrap();
+        assert_eq!(effective.credential, Some(credential));
+        assert!(effective.is_application() && effective.is_synchronized());
+        assert_eq!(effective.scopes.value, ["https://graph.microsoft.com/.default"]);
+    }
+}
+
+#[test]
+fn a_server_account_without_a_credential_or_a_mailbox_is_refused_with_what_to_write() {
+    let found = problems(&format!("{APP}{SERVER}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("`account.method`") && found[0].contains("`client_secret_file`"), "{found:?}");
+    let app = format!("{APP}client_secret_env = \"S\"\n");
+    let found = problems(&format!("{app}{}", SERVER.replace("user = \"a@x.test\"\n", "")));
+    assert!(found.len() == 1 && found[0].contains("`account.user`"), "{found:?}");
+    let found = problems(&format!("{}{SERVER}", app.replace("\"t\"", "\"common\"")));
+    assert!(found.len() == 1 && found[0].contains("needs a tenant"), "{found:?}");
+    // A group that nobody is in, and an account that signs in itself, need none.
+    assert!(Config::parse(&format!("{APP}[[group]]\nname = \"g\"\nmethod = \"server\"\n")).is_ok());
+    assert!(Config::parse(&format!("{APP}{SERVER}method = \"client\"\n")).is_ok());
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+    for written in [
+        "client_secret = \"s3cr3t~value\"",
+        "Client_Secret = \"s3cr3t~value\"",
+        "password = \"s3cr3t~value\"",
+        "private_key = \"s3cr3t~value\"",
+        "client_secret_env = \"s3cr3t~value\"",
+    ] {
+        let found = problems(&format!("{APP}{written}\n{SERVER}"));
+        assert!(!found.iter().any(|problem| problem.contains("s3cr3t")), "{found:?}");
+        assert!(found.iter().any(|problem| problem.contains("line 5")), "{found:?}");
+    }
+    let found = problems(&format!("{APP}client_secret = \"x\"\n"));
+    assert!(found[0].contains("client_secret_file = \"path\""), "{found:?}");
+}
+
+#[test]
+fn an_application_has_one_whole_credential() {
+    for (written, says) in [
+        ("client_secret_env = \"A\"\nclient_secret_file = \"b\"", "one credential"),
+        ("client_secret_env = \"A\"\ncertificate_file = \"b\"\nprivate_key_file = \"b\"", "one credential"),
+        ("certificate_file = \"b\"", "needs `private_key_file`"),
+        ("private_key_file = \"b\"", "needs `certificate_file`"),
+    ] {
+        let found = problems(&format!("{APP}{written}\n"));
+        assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+    }
+}

@@ -10,6 +10,7 @@
 
 mod choice;
 mod cloud;
+mod credential;
 mod effective;
 mod grammar;
 mod presence;
@@ -21,6 +22,7 @@ mod span;
 mod config_tests;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::model::Policy;
@@ -30,6 +32,7 @@ pub use choice::{
     SourceKind, StatusText, Weekday,
 };
 pub use cloud::{OriginError, check_origin};
+pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
 pub use presence::{
     Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
@@ -44,7 +47,7 @@ pub use span::{SpanError, parse_span, span_text};
 /// The most bytes a configuration may have.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 /// The most accounts a configuration may have.
-pub const ACCOUNTS_MAX: usize = 64;
+pub const ACCOUNTS_MAX: usize = 1_000;
 /// The longest a mirrored window may be: Graph refuses calendar views of more than 1825 days, and a window is
 /// aligned outwards to whole days.
 pub const WINDOW_DAYS_MAX: u64 = 1823;
@@ -107,6 +110,8 @@ pub struct GraphApp {
     pub authority_url: Option<String>,
     /// What it asks consent for.
     pub scopes: Scopes,
+    /// What it proves itself with where no user signs in (`method = "server"`).
+    pub credential: Option<Credential>,
 }
 
 /// A location or configuration group.
@@ -172,6 +177,15 @@ impl Config {
     /// Every problem found, in the order of lines.
     pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         grammar::parse(text)
+    }
+
+    /// Reads relative paths as relative to `folder`: that of the file the text came from.
+    pub fn rebase(&mut self, folder: &Path) {
+        for app in &mut self.graph_apps {
+            if let Some(credential) = &mut app.credential {
+                credential.rebase(folder);
+            }
+        }
     }
 
     /// What is in effect for the account named `account`; `None` when there is none of this name.

@@ -162,7 +162,9 @@ fn fold_delete(event: Key, open: &[OpenEdit], wish: &Intent, record: Option<&Eve
         return Fold::Drop { ns: open.iter().filter(concerns).map(|edit| edit.n).collect() };
     }
     let is_mine = record.and_then(|record| record.details.as_deref()).is_none_or(is_organizer);
-    let is_needless = |edit: &&OpenEdit| !may_have_landed(edit) && is_absorbed(&edit.intent, is_mine);
+    let is_needless = |edit: &&OpenEdit| {
+        !may_have_landed(edit) && !is_in_conflict(edit) && is_absorbed(&edit.intent, is_mine)
+    };
     let mut drop: Vec<i64> =
         open.iter().rev().take_while(|edit| concerns(edit) && is_needless(edit)).map(|edit| edit.n).collect();
     drop.reverse();

@@ -1,4 +1,4 @@
-use crate::edit::same::changed;
+use crate::edit::same::{changed, missing};
 use crate::model::{EventRecord, Fields, Intent};
 
 /// Whether two versions of a row say the same: the version alone was rotated, as Exchange does by itself a few
@@ -14,7 +14,7 @@ pub fn has_landed(intent: &Intent, server: &EventRecord) -> bool {
     let details = server.details.as_deref();
     match intent {
         Intent::Create(fields) | Intent::Update(fields) => {
-            changed(fields.clone(), &Fields::of(server)).is_empty()
+            missing(fields.clone(), &Fields::of(server)).is_empty()
         }
         Intent::Cancel { .. } => details.is_some_and(|details| details.is_cancelled),
         Intent::Respond { answer, .. } => {
@@ -23,3 +23,7 @@ pub fn has_landed(intent: &Intent, server: &EventRecord) -> bool {
         Intent::Delete | Intent::Forward { .. } | Intent::Snooze { .. } | Intent::Dismiss => false,
     }
 }
+
+#[cfg(test)]
+#[path = "landed_tests.rs"]
+mod tests;

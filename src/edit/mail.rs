@@ -4,7 +4,8 @@ use crate::edit::check::is_organizer;
 use crate::edit::same::{by_person, changed, identity};
 use crate::model::{AttendeeType, Details, EventRecord, Fields, Intent, Invitee};
 
-/// How many people the server will mail when it gets this. `record` is what the server has; `None` for a create.
+/// How many people the server will mail when it gets this. `record` is the row as it is before this edit: the server's,
+/// with the edits that are sent earlier; `None` for a create.
 ///
 /// Counted on the side of caution: what Exchange might mail counts. Mailed are an organizer's changes of anything
 /// but categories and reminder (of the attendees alone: only those who come, go or change their part), an

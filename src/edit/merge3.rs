@@ -80,7 +80,7 @@ fn verdict<'v, V: Field>(base: Option<&V>, mine: &V, theirs: Option<&'v V>) -> V
     if theirs.is_same(base) {
         return Verdict::Send(mine.clone());
     }
-    if mine.is_same(base) {
+    if mine.is_same(base) || mine.is_echoed_by(theirs) {
         return Verdict::Drop;
     }
     match V::both(base, mine, theirs) {

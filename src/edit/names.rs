@@ -53,3 +53,40 @@ pub(super) fn times_of(record: &EventRecord) -> Times {
         zone: details.and_then(|details| details.original_time_zone.clone()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edit::sample::{NINE_MS, invitee, record, times};
+    use crate::model::{Answer, Reminder};
+
+    #[test]
+    fn fields_have_the_names_and_the_order_of_the_events_json() {
+        let fields = Fields {
+            reminder: Some(Reminder::Off),
+            attendees: Some(vec![invitee("a@x.test")]),
+            times: Some(times(NINE_MS, 2)),
+            subject: Some("Review".to_owned()),
+            ..Fields::default()
+        };
+        let all = ["subject", "start", "end", "all_day", "attendees", "reminder_minutes"];
+        assert_eq!(names(&Intent::Create(fields.clone()), None), all);
+        assert_eq!(
+            names(&Intent::Update(fields), Some(&record())),
+            ["end", "attendees", "reminder_minutes"],
+            "what is so already is not named"
+        );
+    }
+
+    #[test]
+    fn acts_name_what_they_change() {
+        let comment = String::new;
+        let respond = Intent::Respond { answer: Answer::Accept, comment: comment(), is_silent: false };
+        assert_eq!(names(&respond, None), ["response"]);
+        assert_eq!(names(&Intent::Cancel { comment: comment() }, None), ["cancelled"]);
+        assert_eq!(names(&Intent::Snooze { until_ms: 0 }, None), ["reminder_minutes"]);
+        assert_eq!(names(&Intent::Dismiss, None), ["reminder_minutes"]);
+        assert!(names(&Intent::Delete, None).is_empty());
+        assert!(names(&Intent::Forward { to: Vec::new(), comment: comment() }, None).is_empty());
+    }
+}

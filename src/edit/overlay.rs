@@ -160,9 +160,9 @@ fn inherit(record: &mut EventRecord, series: &EventRecord, intent: &Intent, zone
                 .as_ref()
                 .filter(|_| !is_own || is_on_slot(record, series, zones))
                 .map(|times| shift(&times_of(record), &times_of(series), times, zones));
-            if let (Some(times), Some(slot_ms)) = (&taken.times, record.original_start_ms) {
+            if let (Some(times), true) = (&taken.times, is_own) {
                 // It stays on its slot, which moves.
-                record.original_start_ms = Some(if is_own { times.start_ms } else { slot_ms });
+                record.original_start_ms = Some(times.start_ms);
             }
             put(record, &taken);
         }

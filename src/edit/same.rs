@@ -25,12 +25,22 @@ pub(super) use each_field;
 pub(super) trait Same {
     /// Whether nobody could tell the two apart.
     fn is_same(&self, other: &Self) -> bool;
+
+    /// Whether the server's value is what it makes of this one.
+    fn is_echoed_by(&self, server: &Self) -> bool {
+        self.is_same(server)
+    }
 }
 
 /// Servers end lines with CRLF and drop blanks at their ends.
 impl Same for String {
     fn is_same(&self, other: &String) -> bool {
         self == other || lines(self).eq(lines(other))
+    }
+
+    /// A body becomes HTML there and a text again here, which moves blanks and line ends.
+    fn is_echoed_by(&self, server: &String) -> bool {
+        self.split_whitespace().eq(server.split_whitespace())
     }
 }
 
@@ -86,18 +96,31 @@ pub(super) fn by_person(invitees: &[Invitee]) -> BTreeMap<String, AttendeeType> 
     parts
 }
 
-/// The fields of `wish` that do not say what `now` says already.
-pub(super) fn changed(wish: Fields, now: &Fields) -> Fields {
-    let mut left = wish;
-    macro_rules! prune {
-        ($field:ident) => {
-            if let (Some(wanted), Some(is)) = (&left.$field, &now.$field)
-                && wanted.is_same(is)
-            {
-                left.$field = None;
+/// Defines a function that takes away those fields that another row says already.
+macro_rules! left_over {
+    ($(#[$doc:meta])* $name:ident by $equals:ident) => {
+        $(#[$doc])*
+        pub(super) fn $name(wish: Fields, now: &Fields) -> Fields {
+            let mut left = wish;
+            macro_rules! prune {
+                ($field:ident) => {
+                    if let (Some(wanted), Some(is)) = (&left.$field, &now.$field)
+                        && wanted.$equals(is)
+                    {
+                        left.$field = None;
+                    }
+                };
             }
-        };
-    }
-    each_field!(prune);
-    left
+            each_field!(prune);
+            left
+        }
+    };
+}
+left_over! {
+    /// The fields of `wish` that do not say what `now` says already.
+    changed by is_same
+}
+left_over! {
+    /// The fields of `wish` that the server's row does not give back.
+    missing by is_echoed_by
 }

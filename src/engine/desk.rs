@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
+use crate::engine::office::Fleet;
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
@@ -23,6 +24,8 @@ use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
 const MIRROR_FILE: &str = "mirror.db";
+/// What a server says that refuses a fresh token of an application.
+const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
 /// One account with everything open: its mirror's writer, its session, its server.
 pub(super) struct Desk {
@@ -31,6 +34,8 @@ pub(super) struct Desk {
     edges: Edges,
     mirror: Mirror,
     session: Arc<Session>,
+    /// What reaches the mailbox where nobody signs in.
+    fleet: Option<Arc<Fleet>>,
     graph: Graph,
     zones: Arc<Zones>,
     /// The zone of the timestamps in its reports.
@@ -49,7 +54,12 @@ struct Done {
 }
 
 impl Desk {
-    pub(super) fn open(effective: Effective, data_dir: &Path, edges: &Edges) -> Result<Desk, Error> {
+    pub(super) fn open(
+        effective: Effective,
+        data_dir: &Path,
+        edges: &Edges,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Result<Desk, Error> {
         check_policy(&effective)?;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
@@ -58,23 +68,44 @@ impl Desk {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
         let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
-        let site = GraphSite::new(&effective.graph_url.value, None)
+        let user = fleet.as_ref().and(effective.user.as_deref());
+        let site = GraphSite::new(&effective.graph_url.value, user)
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
-        vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
+        if fleet.is_none() {
+            vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
+        }
         let session = Arc::new(Session::new(
             sign_in_site(&effective),
             edges.http.clone(),
             edges.clock.clone(),
             vault.clone() as Arc<dyn Vault>,
         ));
-        let bearer = session.clone() as Arc<dyn Bearer>;
+        let bearer: Arc<dyn Bearer> = match &fleet {
+            Some(fleet) => fleet.application.clone(),
+            None => session.clone(),
+        };
         let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
+        let graph = match &fleet {
+            Some(fleet) => graph.with_limits(fleet.limits.clone()),
+            None => graph,
+        };
         let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
         let zone = zone_of(&effective, &zones);
         let edges = edges.clone();
-        Ok(Desk { effective, folder, edges, mirror, session, graph, zones, zone, is_push_stopped: false })
+        Ok(Desk {
+            effective,
+            folder,
+            edges,
+            mirror,
+            session,
+            fleet,
+            graph,
+            zones,
+            zone,
+            is_push_stopped: false,
+        })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
@@ -177,6 +208,9 @@ impl Desk {
 
     /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
     async fn bind_mailbox(&mut self) -> Result<Result<(), Fault>, MirrorError> {
+        if let Some(fleet) = self.fleet.clone() {
+            return self.bind_configured(&fleet).await;
+        }
         if self.mirror.account()?.mailbox.is_some() {
             return Ok(Ok(()));
         }
@@ -191,6 +225,35 @@ impl Desk {
             Err(Fault::Refused { status: 403 | 404, .. }) => Ok(Ok(())),
             Err(fault) => Ok(Err(fault)),
         }
+    }
+
+    /// The same where nobody signs in: the configuration names the mailbox, and may name another one than it did.
+    /// Asked once in a process's life.
+    async fn bind_configured(&mut self, fleet: &Fleet) -> Result<Result<(), Fault>, MirrorError> {
+        let name = self.effective.name.clone();
+        if fleet.is_identified(&name) {
+            return Ok(Ok(()));
+        }
+        // Without the permission to read users the address is all that is known.
+        let address = self.effective.user.clone().unwrap_or_default().to_lowercase();
+        let by_address = MailboxId { object_id: format!("address:{address}") };
+        let (mailbox, user) = match self.graph.identity().await {
+            Ok(identity) => (MailboxId { object_id: identity.object_id }, identity.user_principal_name),
+            Err(Fault::Refused { status: 403 | 404, .. }) => (by_address.clone(), None),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match self.mirror.account()?.mailbox {
+            // Bound by its id before, and only the address is known today.
+            Some(_) if mailbox == by_address => {}
+            Some(bound) if bound != mailbox && bound != by_address => {
+                return Err(MirrorError::OtherMailbox);
+            }
+            Some(_) | None => {
+                self.mirror.bind(&mailbox, user.as_deref().or(self.effective.user.as_deref()))?;
+            }
+        }
+        fleet.note_identified(&name);
+        Ok(Ok(()))
     }
 
     fn report(&mut self, done: Done, started_ms: i64) -> Result<SyncReport, MirrorError> {
@@ -218,7 +281,13 @@ impl Desk {
 
     fn weather(&self, fault: &Fault) -> Weather {
         match (fault, self.graph.throttled_until_ms()) {
-            (Fault::SignInNeeded, _) => Weather::SignInNeeded,
+            (Fault::SignInNeeded, _) => {
+                let problem = self.fleet.as_ref().map(|fleet| match fleet.application.problem() {
+                    Some(problem) => problem.to_string(),
+                    None => NOT_LET_IN.to_owned(),
+                });
+                problem.map_or(Weather::SignInNeeded, |message| Weather::ApplicationRefused { message })
+            }
             (fault, Some(until_ms)) if fault.kind() == "throttled" => Weather::Throttled { until_ms },
             (fault, _) => Weather::Unreachable(fault.kind()),
         }
@@ -230,6 +299,7 @@ impl Desk {
         other: OtherMailbox,
         prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
     ) -> Result<(), Error> {
+        self.check_user_signs_in()?;
         let site = sign_in_site(&self.effective);
         let challenge = self.session.challenge().await.map_err(vault_error)?;
         let challenge = challenge.as_ref().map(Secret::expose);
@@ -250,6 +320,7 @@ impl Desk {
         other: OtherMailbox,
         prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
     ) -> Result<(), Error> {
+        self.check_user_signs_in()?;
         let site = sign_in_site(&self.effective);
         let challenge = self.session.challenge().await.map_err(vault_error)?;
         let hints = BrowserHints {
@@ -262,6 +333,19 @@ impl Desk {
         let tokens = started.finish().await.map_err(sign_in_error)?;
         // `started` lives on: a second tab gets its page meanwhile.
         self.keep(tokens, other).await
+    }
+
+    fn check_user_signs_in(&self) -> Result<(), Error> {
+        match &self.fleet {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}` needs no sign-in: its method is `server`, so the application signs in by itself",
+                    self.effective.name
+                ),
+            )),
+        }
     }
 
     /// Keeps the tokens of the right mailbox.
@@ -336,7 +420,7 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 }
 
 /// Refuses an account that this engine must not synchronize, and says who can change that.
-fn check_policy(effective: &Effective) -> Result<(), Error> {
+pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
     if effective.source.value != SourceKind::Microsoft365 {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -347,12 +431,12 @@ fn check_policy(effective: &Effective) -> Result<(), Error> {
         ));
     }
     match effective.method.value {
-        Method::Client => {}
-        Method::Server | Method::Off => {
+        Method::Client | Method::Server => {}
+        Method::Off => {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "account `{}`: the group's `method` is not `client`, so this program does not synchronize it; an administrator can change that",
+                    "account `{}`: the group's `method` is `off`, so this program does not synchronize it; an administrator can change that",
                     effective.name
                 ),
             ));

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
@@ -61,21 +61,28 @@ pub struct SyncAnswer {
 /// Why a sync is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeatherAnswer {
-    /// `sign_in_needed`, `throttled`, or the kind of the fault.
+    /// `sign_in_needed`, `application_refused`, `throttled`, or the kind of the fault.
     pub kind: String,
     /// When the server may be asked again, if it said so.
     pub until: Option<String>,
+    /// Who must do what, where somebody must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl SyncAnswer {
     /// The answer that tells of `report`, its times in `zone`.
     pub fn new(report: SyncReport, zone: &Zone) -> SyncAnswer {
+        let answer = |kind: &str, until: Option<String>, message: Option<String>| WeatherAnswer {
+            kind: kind.to_owned(),
+            until,
+            message,
+        };
         let weather = report.weather.map(|weather| match weather {
-            Weather::SignInNeeded => WeatherAnswer { kind: "sign_in_needed".to_owned(), until: None },
-            Weather::Unreachable(kind) => WeatherAnswer { kind: kind.to_owned(), until: None },
-            Weather::Throttled { until_ms } => {
-                WeatherAnswer { kind: "throttled".to_owned(), until: Some(zone.rfc3339(until_ms)) }
-            }
+            Weather::SignInNeeded => answer("sign_in_needed", None, None),
+            Weather::ApplicationRefused { message } => answer("application_refused", None, Some(message)),
+            Weather::Unreachable(kind) => answer(kind, None, None),
+            Weather::Throttled { until_ms } => answer("throttled", Some(zone.rfc3339(until_ms)), None),
         });
         SyncAnswer { done: report.done, weather }
     }
@@ -83,7 +90,9 @@ impl SyncAnswer {
     /// The exit code of a `sync` that ended like this.
     pub fn exit_code(&self) -> u8 {
         match &self.weather {
-            Some(weather) if weather.kind == "sign_in_needed" => ErrorKind::SignIn.exit_code(),
+            Some(weather) if matches!(weather.kind.as_str(), "sign_in_needed" | "application_refused") => {
+                ErrorKind::SignIn.exit_code()
+            }
             Some(_) => ErrorKind::Unreachable.exit_code(),
             None if self.done.failed > 0 => ErrorKind::Unreachable.exit_code(),
             None => 0,
@@ -160,9 +169,8 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
             answer(shared, call, Some((name, id)), query)
         })
     };
-    let many = |call: &'static str| {
-        get(move |State(shared), RawQuery(query)| answer(shared, call, None, query))
-    };
+    let many =
+        |call: &'static str| get(move |State(shared), RawQuery(query)| answer(shared, call, None, query));
     let deed = |act: &'static str| {
         move |State(shared), Path(place): Path<String>, RawQuery(query), headers, body| {
             carry_out(shared, act, place, query, headers, body)
@@ -175,10 +183,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/status", question("status"))
         .route("/v1/agenda", question("agenda"))
         .route("/v1/events", post(add).fallback(wrong_verb))
-        .route(
-            "/v1/events/{id}",
-            one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb),
-        )
+        .route("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb))
         .route("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb))
         .route("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb))
         .route("/v1/outbox", many("outbox").post(push).fallback(wrong_verb))
@@ -252,7 +257,11 @@ async fn carry_out(
 ) -> Result<Response, Problem> {
     let (account, values) = parameters(query)?;
     if !values.is_empty() {
-        return Err(Error::new(ErrorKind::Usage, "only `account` stands in the address; the rest is the body").into());
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "only `account` stands in the address; the rest is the body",
+        )
+        .into());
     }
     let body = body.map_err(|rejection| match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => {
@@ -288,11 +297,7 @@ async fn remove(
     act_and_wake(shared, account, Act::Remove(call)).await
 }
 
-async fn act_and_wake(
-    shared: Arc<Shared>,
-    account: Option<String>,
-    act: Act,
-) -> Result<Response, Problem> {
+async fn act_and_wake(shared: Arc<Shared>, account: Option<String>, act: Act) -> Result<Response, Problem> {
     let mirrors = shared.mirrors.clone();
     let answer = apart(move || mirrors.act(account.as_deref(), &act)).await?;
     shared.engine.hint(Hint::Edited);
@@ -309,9 +314,10 @@ async fn push(State(shared): State<Arc<Shared>>) -> StatusCode {
 async fn apart<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Problem> {
-    let done = tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(work)).await.map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
-    })?;
+    let done =
+        tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(work)).await.map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
+        })?;
     let done = done.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the question could not be worked on")
     })?;

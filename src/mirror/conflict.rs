@@ -23,7 +23,10 @@ pub(super) const BY_N: &str = concat!(select!(), "WHERE n = ?1");
 const PUT: &str = "INSERT INTO conflict (event_key, series_key, calendar_key, calendar_remote_id, remote_id, kind, mine, base,
         theirs, fields, resolution, outbox_n, at_ms, resolved_at_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
-const RESOLVE: &str = "UPDATE conflict SET resolution = ?2, resolved_at_ms = ?3, outbox_n = NULL WHERE n = ?1";
+const RESOLVE: &str =
+    "UPDATE conflict SET resolution = ?2, resolved_at_ms = ?3, outbox_n = NULL WHERE n = ?1";
+const NUMBERS: &str = "SELECT n FROM conflict ORDER BY n";
+const DROP: &str = "DELETE FROM conflict WHERE n = ?1";
 const FORGET: &str = "DELETE FROM conflict WHERE resolution IS NOT NULL
     AND n <= (SELECT n FROM conflict ORDER BY n DESC LIMIT 1 OFFSET ?1)";
 
@@ -116,15 +119,11 @@ pub(super) fn row(row: &Row<'_>) -> rusqlite::Result<ConflictRow> {
 }
 
 pub(super) fn by_n(conn: &Connection, n: i64) -> Result<Option<ConflictRow>, MirrorError> {
-    conn.prepare_cached(BY_N)
-        .and_then(|mut s| s.query_row([n], row).optional())
-        .doing("reading a conflict")
+    conn.prepare_cached(BY_N).and_then(|mut s| s.query_row([n], row).optional()).doing("reading a conflict")
 }
 
 pub(super) fn all(conn: &Connection) -> Result<Vec<ConflictRow>, MirrorError> {
-    conn.prepare_cached(ALL)
-        .and_then(|mut s| s.query_map([], row)?.collect())
-        .doing("reading the conflicts")
+    conn.prepare_cached(ALL).and_then(|mut s| s.query_map([], row)?.collect()).doing("reading the conflicts")
 }
 
 /// Records a conflict of an edit, which is parked unless a policy has decided already.
@@ -170,6 +169,16 @@ pub(super) fn put(
         .doing("recording a conflict")?;
     conn.prepare_cached(FORGET).and_then(|mut s| s.execute([KEPT_MAX])).doing("forgetting old conflicts")?;
     Ok(n)
+}
+
+pub(super) fn numbers(conn: &Connection) -> Result<Vec<i64>, MirrorError> {
+    conn.prepare_cached(NUMBERS)
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .doing("listing the conflicts")
+}
+
+pub(super) fn forget(conn: &Connection, n: i64) -> Result<(), MirrorError> {
+    conn.prepare_cached(DROP).and_then(|mut s| s.execute([n])).map(|_| ()).doing("forgetting a conflict")
 }
 
 pub(super) fn resolve(conn: &Connection, n: i64, keep: Keep, now_ms: i64) -> Result<(), MirrorError> {

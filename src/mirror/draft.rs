@@ -14,13 +14,70 @@ use crate::zones::Zones;
 macro_rules! columns {
     ($p:literal) => {
         concat!(
-            $p, "calendar_key, ", $p, "kind, ", $p, "series_key, ", $p, "remote_id, ", $p, "change_key, ", $p,
-            "pending, ", $p, "is_hidden, ", $p, "is_conflict, ", $p, "start_ms, ", $p, "end_ms, ", $p,
-            "original_start_ms, ", $p, "is_all_day, ", $p, "is_cancelled, ", $p, "is_organizer, ", $p, "show_as, ",
-            $p, "sensitivity, ", $p, "importance, ", $p, "response, ", $p, "reminder_minutes, ", $p, "ical_uid, ",
-            $p, "subject, ", $p, "body, ", $p, "body_preview, ", $p, "location, ", $p, "original_time_zone, ", $p,
-            "organizer_name, ", $p, "organizer_address, ", $p, "attendees, ", $p, "categories, ", $p,
-            "online_provider, ", $p, "online_join_url, ", $p, "web_link"
+            $p,
+            "calendar_key, ",
+            $p,
+            "kind, ",
+            $p,
+            "series_key, ",
+            $p,
+            "remote_id, ",
+            $p,
+            "change_key, ",
+            $p,
+            "pending, ",
+            $p,
+            "is_hidden, ",
+            $p,
+            "is_conflict, ",
+            $p,
+            "start_ms, ",
+            $p,
+            "end_ms, ",
+            $p,
+            "original_start_ms, ",
+            $p,
+            "is_all_day, ",
+            $p,
+            "is_cancelled, ",
+            $p,
+            "is_organizer, ",
+            $p,
+            "show_as, ",
+            $p,
+            "sensitivity, ",
+            $p,
+            "importance, ",
+            $p,
+            "response, ",
+            $p,
+            "reminder_minutes, ",
+            $p,
+            "ical_uid, ",
+            $p,
+            "subject, ",
+            $p,
+            "body, ",
+            $p,
+            "body_preview, ",
+            $p,
+            "location, ",
+            $p,
+            "original_time_zone, ",
+            $p,
+            "organizer_name, ",
+            $p,
+            "organizer_address, ",
+            $p,
+            "attendees, ",
+            $p,
+            "categories, ",
+            $p,
+            "online_provider, ",
+            $p,
+            "online_join_url, ",
+            $p,
+            "web_link"
         )
     };
 }
@@ -49,6 +106,9 @@ const INSTANCES: &str = "SELECT i.key FROM event m CROSS JOIN event i ON i.serie
 /// The keys of a series, whether or not its own row has come.
 const IS_SERIES: &str = "SELECT EXISTS (SELECT 1 FROM event m CROSS JOIN event i ON i.series_id = m.id WHERE m.key = ?1) \
     OR EXISTS (SELECT 1 FROM draft WHERE series_key = ?1)";
+
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] = &[IS_HIDDEN, REMOVE, EXISTS, INSTANCES, IS_SERIES];
 
 /// What the transaction has told the feed about the event already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,7 +140,11 @@ impl Painter<'_> {
     }
 
     /// Draws those instances of a series that have edits of their own: their details are their series'.
-    pub(super) fn redraw_edited_instances(&self, feed: &mut Feed<'_>, series: Key) -> Result<(), MirrorError> {
+    pub(super) fn redraw_edited_instances(
+        &self,
+        feed: &mut Feed<'_>,
+        series: Key,
+    ) -> Result<(), MirrorError> {
         for instance in outbox::of_instances(self.conn, series)? {
             self.one(feed, instance, Told::Nothing, None)?;
         }
@@ -103,7 +167,7 @@ impl Painter<'_> {
         let was_shown = was_hidden.map_or(found.is_some(), |is_hidden| !is_hidden);
         let (is_shown, is_changed) = match self.shown(event, found.as_ref(), master)? {
             Some((shown, place)) => {
-                let is_changed = self.put(event, &shown, &place)?;
+                let is_changed = self.put(event, &shown, &place, found.as_ref())?;
                 (!shown.is_hidden, is_changed)
             }
             None if was_hidden.is_some() => {
@@ -117,7 +181,9 @@ impl Painter<'_> {
             None => return Ok(()),
         };
         match told {
-            Told::Nothing if is_shown && (is_changed || !was_shown) => feed.append(event.as_bytes(), What::Put),
+            Told::Nothing if is_shown && (is_changed || !was_shown) => {
+                feed.append(event.as_bytes(), What::Put)
+            }
             Told::Nothing if !is_shown && was_shown => feed.append(event.as_bytes(), What::Remove),
             Told::Put if !is_shown => feed.append(event.as_bytes(), What::Remove),
             Told::Removed if is_shown => feed.append(event.as_bytes(), What::Put),
@@ -160,7 +226,13 @@ impl Painter<'_> {
     }
 
     /// Whether it says something else now.
-    fn put(&self, event: Key, shown: &Shown, place: &Place) -> Result<bool, MirrorError> {
+    fn put(
+        &self,
+        event: Key,
+        shown: &Shown,
+        place: &Place,
+        found: Option<&FoundRecord>,
+    ) -> Result<bool, MirrorError> {
         let EventRecord { remote_id, kind, change_key, start_ms, end_ms, original_start_ms, details, .. } =
             &shown.record;
         let details = details.as_deref().ok_or(MirrorError::Invariant("what is shown has its details"))?;
@@ -168,6 +240,12 @@ impl Painter<'_> {
         let remote_id = Some(remote_id.as_str()).filter(|id| !id.is_empty());
         let (organizer, meeting) = (details.organizer.as_ref(), details.online_meeting.as_ref());
         let none: Option<String> = None;
+        // A body that is the row's stays there: a series has hundreds of instances.
+        let was = found.and_then(|found| found.record.details.as_deref());
+        let body = match was {
+            Some(was) if was.body == details.body => None,
+            Some(_) | None => Some(details.body.as_deref().unwrap_or_default()),
+        };
         let provider = meeting.map(|meeting| meeting.provider.code());
         let (attendees, categories) =
             (attendees_json(&details.attendees), categories_json(&details.categories));
@@ -194,7 +272,7 @@ impl Painter<'_> {
             &details.reminder_minutes,
             &details.ical_uid,
             &details.subject,
-            &details.body,
+            &body,
             &details.body_preview,
             &details.location,
             &details.original_time_zone,

@@ -90,9 +90,7 @@ impl Editor {
     /// SQLite's refusal, after a wait for whoever writes at the moment.
     pub fn begin(&mut self, now_ms: i64) -> Result<Session<'_>, MirrorError> {
         let Editor { conn, zones } = self;
-        let tx = conn
-            .transaction_with_behavior(TransactionBehavior::Immediate)
-            .doing("beginning an edit")?;
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).doing("beginning an edit")?;
         Ok(Session { tx, zones, now_ms })
     }
 }
@@ -231,12 +229,7 @@ impl Session<'_> {
     }
 
     /// Puts the reminder of an event off, or ends it (`None`).
-    pub fn put_reminder(
-        &self,
-        event: Key,
-        start_ms: i64,
-        until_ms: Option<i64>,
-    ) -> Result<(), MirrorError> {
+    pub fn put_reminder(&self, event: Key, start_ms: i64, until_ms: Option<i64>) -> Result<(), MirrorError> {
         reminder::put(&self.tx, &ReminderRow { event, start_ms, until_ms, at_ms: self.now_ms })
     }
 

@@ -62,7 +62,8 @@ const SHOWING: &str = concat!(
 const CONCERNS: &str = "SELECT EXISTS (SELECT 1 FROM outbox WHERE event_key = ?1) \
     OR EXISTS (SELECT 1 FROM outbox WHERE series_key = ?1) OR EXISTS (SELECT 1 FROM outbox WHERE event_key = ?2)";
 const OF_INSTANCES: &str = "SELECT DISTINCT event_key FROM outbox WHERE series_key = ?1";
-const EVENTS: &str = "SELECT event_key FROM outbox UNION SELECT series_key FROM outbox WHERE series_key IS NOT NULL";
+const EVENTS: &str =
+    "SELECT event_key FROM outbox UNION SELECT series_key FROM outbox WHERE series_key IS NOT NULL";
 const IS_EMPTY: &str = "SELECT NOT EXISTS (SELECT 1 FROM outbox)";
 const COUNT: &str = "SELECT count(*) FROM outbox";
 const COUNTS: &str = "SELECT coalesce(sum(state = 'waiting'), 0), coalesce(sum(state = 'sending'), 0),
@@ -76,7 +77,8 @@ const OPEN_CREATE: &str = concat!(
     "WHERE o.transaction_id = ?1 AND o.action = 'create' AND (o.state = 'sending' OR o.attempts > 0) LIMIT 1"
 );
 
-const PUT: &str = "INSERT INTO outbox (event_key, series_key, calendar_key, calendar_remote_id, remote_id, action, intent,
+const PUT: &str =
+    "INSERT INTO outbox (event_key, series_key, calendar_key, calendar_remote_id, remote_id, action, intent,
         base, fields, body, transaction_id, state, notifies, created_at_ms)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, 'waiting', ?12, ?13)";
 const REPLACE: &str = "UPDATE outbox SET action = ?2, intent = ?3, fields = ?4, notifies = ?5, body = ?6,
@@ -96,15 +98,40 @@ const RETRY: &str = "UPDATE outbox SET
     WHERE n = ?1 AND NOT (state = 'parked' AND problem_kind IS 'conflict')";
 const BEGIN: &str = "UPDATE outbox SET state = 'sending', body = coalesce(?2, body) WHERE n = ?1";
 const UNSEND: &str = "UPDATE outbox SET state = 'waiting' WHERE n = ?1";
-const SET_PROBLEM: &str = "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
+const WAKE: &str =
+    "UPDATE outbox SET next_attempt_ms = NULL WHERE state <> 'parked' AND next_attempt_ms IS NOT NULL";
+const SET_PROBLEM: &str =
+    "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
         problem_status = ?6, problem_code = ?7, problem_at_ms = ?8
     WHERE n = ?1";
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
+/// An event that moved between calendars is addressed where it is.
+const REHOME: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+        (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
+    WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id
+        WHERE e.key = ?1 AND c.key <> outbox.calendar_key)";
 /// Waiting again, against what the server says now.
-const RENEW: &str = "UPDATE outbox SET state = 'waiting', next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
+const RENEW: &str =
+    "UPDATE outbox SET state = 'waiting', next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1";
+
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] = &[
+    NEXT,
+    CONCERNING,
+    SHOWING,
+    CONCERNS,
+    OF_INSTANCES,
+    DROP,
+    RETRY,
+    BEGIN,
+    SET_PROBLEM,
+    SET_BASE,
+    FOLLOW,
+    REHOME,
+];
 
 /// An edit to be recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -135,7 +162,10 @@ pub struct NewEdit {
 
 impl std::fmt::Debug for NewEdit {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("NewEdit").field("event", &self.event).field("intent", &self.intent).finish_non_exhaustive()
+        f.debug_struct("NewEdit")
+            .field("event", &self.event)
+            .field("intent", &self.intent)
+            .finish_non_exhaustive()
     }
 }
 
@@ -194,7 +224,10 @@ pub(super) fn parsed<T: serde::de::DeserializeOwned>(text: &str, at: usize) -> r
         .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at, Type::Text, Box::new(error)))
 }
 
-pub(super) fn parsed_opt<T: serde::de::DeserializeOwned>(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<T>> {
+pub(super) fn parsed_opt<T: serde::de::DeserializeOwned>(
+    row: &Row<'_>,
+    at: usize,
+) -> rusqlite::Result<Option<T>> {
     row.get_ref(at)?.as_str_or_null()?.map(|text| parsed(text, at)).transpose()
 }
 
@@ -236,9 +269,7 @@ pub(super) fn edit(row: &Row<'_>) -> rusqlite::Result<OpenEdit> {
 }
 
 pub(super) fn by_n(conn: &Connection, n: i64) -> Result<Option<OpenEdit>, MirrorError> {
-    conn.prepare_cached(BY_N)
-        .and_then(|mut s| s.query_row([n], edit).optional())
-        .doing("reading an edit")
+    conn.prepare_cached(BY_N).and_then(|mut s| s.query_row([n], edit).optional()).doing("reading an edit")
 }
 
 fn many(conn: &Connection, sql: &str, event: Key, series: Option<Key>) -> Result<Vec<OpenEdit>, MirrorError> {
@@ -303,9 +334,7 @@ pub(super) fn is_empty(conn: &Connection) -> Result<bool, MirrorError> {
 }
 
 pub(super) fn count(conn: &Connection) -> Result<u64, MirrorError> {
-    conn.prepare_cached(COUNT)
-        .and_then(|mut s| s.query_row([], |row| row.get(0)))
-        .doing("counting edits")
+    conn.prepare_cached(COUNT).and_then(|mut s| s.query_row([], |row| row.get(0))).doing("counting edits")
 }
 
 pub(super) fn counts(conn: &Connection) -> rusqlite::Result<OutboxCounts> {
@@ -383,7 +412,11 @@ pub(super) fn replace(conn: &Connection, n: i64, to: &Replacement<'_>) -> Result
         .prepare_cached(REPLACE)
         .and_then(|mut s| s.execute((n, action, intent, fields, to.notifies, to.body)))
         .doing("folding an edit")?;
-    if changed == 1 { Ok(()) } else { Err(MirrorError::Invariant("only an edit that is not under way is folded into")) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(MirrorError::Invariant("only an edit that is not under way is folded into"))
+    }
 }
 
 fn run<P: rusqlite::Params>(conn: &Connection, sql: &str, params: P) -> Result<usize, MirrorError> {
@@ -417,6 +450,10 @@ pub(super) fn unsend(conn: &Connection, n: i64) -> Result<(), MirrorError> {
     run(conn, UNSEND, [n]).map(|_| ())
 }
 
+pub(super) fn wake(conn: &Connection) -> Result<(), MirrorError> {
+    run(conn, WAKE, []).map(|_| ())
+}
+
 pub(super) fn set_problem(
     conn: &Connection,
     n: i64,
@@ -443,6 +480,10 @@ pub(super) fn set_fields(
     let intent = Intent::Update(fields.clone());
     let names = json(&crate::edit::names(&intent, base))?;
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
+}
+
+pub(super) fn rehome(conn: &Connection, event: Key) -> Result<(), MirrorError> {
+    run(conn, REHOME, [event.as_bytes()]).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {

@@ -94,7 +94,6 @@ macro_rules! undrafted {
     };
 }
 
-
 /// Both ends at midnights: perhaps all-day, which only the series of an occurrence can tell.
 macro_rules! at_midnights {
     () => {
@@ -117,30 +116,30 @@ macro_rules! of_calendars {
 macro_rules! overlapping {
     ($shown:ident) => {
         concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    $shown!(),
-    "AND e.start_ms >= :short AND e.start_ms < :to_wide \
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :short AND e.start_ms < :to_wide \
      AND (e.end_ms > :from_wide OR e.start_ms >= :from_wide) \
      AND (",
-    at_midnights!(),
-    " OR (e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from)))",
-    of_calendars!(),
-    "UNION ALL SELECT ",
-    event_columns!(),
-    " FROM event e INDEXED BY event_long",
-    joined!(),
-    "WHERE",
-    $shown!(),
-    "AND e.end_ms - e.start_ms > 86400000 AND e.end_ms > :from_wide AND e.start_ms < :short \
+            at_midnights!(),
+            " OR (e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from)))",
+            of_calendars!(),
+            "UNION ALL SELECT ",
+            event_columns!(),
+            " FROM event e INDEXED BY event_long",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.end_ms - e.start_ms > 86400000 AND e.end_ms > :from_wide AND e.start_ms < :short \
      AND (",
-    at_midnights!(),
-    " OR e.end_ms > :from)",
-    of_calendars!(),
-)
+            at_midnights!(),
+            " OR e.end_ms > :from)",
+            of_calendars!(),
+        )
     };
 }
 pub(super) const OVERLAPPING: &str = overlapping!(shown);
@@ -150,19 +149,19 @@ pub(super) const OVERLAPPING_UNDRAFTED: &str = overlapping!(undrafted);
 macro_rules! upcoming_timed {
     ($shown:ident) => {
         concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    $shown!(),
-    "AND e.start_ms >= :from AND e.start_ms < :to \
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :from AND e.start_ms < :to \
      AND NOT (",
-    at_midnights!(),
-    " AND coalesce(e.is_all_day, m.is_all_day, 0) = 1)",
-    of_calendars!(),
-    "ORDER BY e.start_ms",
-)
+            at_midnights!(),
+            " AND coalesce(e.is_all_day, m.is_all_day, 0) = 1)",
+            of_calendars!(),
+            "ORDER BY e.start_ms",
+        )
     };
 }
 pub(super) const UPCOMING_TIMED: &str = upcoming_timed!(shown);
@@ -172,18 +171,18 @@ pub(super) const UPCOMING_TIMED_UNDRAFTED: &str = upcoming_timed!(undrafted);
 macro_rules! upcoming_all_day {
     ($shown:ident) => {
         concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    $shown!(),
-    "AND e.start_ms >= :from AND e.start_ms < :to AND ",
-    at_midnights!(),
-    " AND coalesce(e.is_all_day, m.is_all_day) = 1",
-    of_calendars!(),
-    "ORDER BY e.start_ms",
-)
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :from AND e.start_ms < :to AND ",
+            at_midnights!(),
+            " AND coalesce(e.is_all_day, m.is_all_day) = 1",
+            of_calendars!(),
+            "ORDER BY e.start_ms",
+        )
     };
 }
 pub(super) const UPCOMING_ALL_DAY: &str = upcoming_all_day!(shown);
@@ -193,14 +192,14 @@ pub(super) const UPCOMING_ALL_DAY_UNDRAFTED: &str = upcoming_all_day!(undrafted)
 macro_rules! by_keys {
     ($shown:ident) => {
         concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    $shown!(),
-    "AND e.key BETWEEN :first AND :last ORDER BY e.key LIMIT 2",
-)
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.key BETWEEN :first AND :last ORDER BY e.key LIMIT 2",
+        )
     };
 }
 pub(super) const BY_KEYS: &str = by_keys!(shown);
@@ -261,6 +260,7 @@ pub(super) const BODY: &str = "SELECT b.body FROM event e \
      CROSS JOIN event_body b ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END \
      WHERE e.key = :key";
 
+/// NULL: as its row has it; empty: none.
 const BODY_OF_DRAFT: &str = "SELECT d.body FROM draft d WHERE d.key = :key";
 
 impl Reader {
@@ -354,13 +354,14 @@ impl Reader {
             first(&mut rows, count, view)
         })?;
         if has_drafts {
-            let drafts = self.prepared(DRAFTS_UPCOMING, "reading the drafts that come next", |statement| {
-                let mut rows = statement.query(named_params! {
-                    ":from": window.from_ms, ":to": window.to_ms, ":calendars": calendars,
-                    ":is_all_day": which == Upcoming::AllDay,
+            let drafts =
+                self.prepared(DRAFTS_UPCOMING, "reading the drafts that come next", |statement| {
+                    let mut rows = statement.query(named_params! {
+                        ":from": window.from_ms, ":to": window.to_ms, ":calendars": calendars,
+                        ":is_all_day": which == Upcoming::AllDay,
+                    })?;
+                    first(&mut rows, count, draft)
                 })?;
-                first(&mut rows, count, draft)
-            })?;
             found.extend(drafts);
             found.sort_by_key(|event| event.start_ms);
             let last_ms = count.checked_sub(1).and_then(|last| found.get(last)).map(|last| last.start_ms);
@@ -384,9 +385,9 @@ impl Reader {
             })
         };
         if self.has_drafts()?
-            && let Some(body) = read(BODY_OF_DRAFT)?
+            && let Some(body) = read(BODY_OF_DRAFT)?.flatten()
         {
-            return Ok(body);
+            return Ok(Some(body).filter(|body| !body.is_empty()));
         }
         Ok(read(BODY)?.flatten())
     }

@@ -12,7 +12,8 @@ fn mailbox() -> Value {
     let zone = "W. Europe Standard Time";
     let at = |day: &str, clock: &str| json!({"dateTime": format!("{day}T{clock}:00"), "timeZone": zone});
     let event = |subject: &str, day: &str, start: &str, end: &str, more: Value| {
-        let mut event = json!({"subject": subject, "start": at(day, start), "end": at(day, end), "isReminderOn": false});
+        let mut event =
+            json!({"subject": subject, "start": at(day, start), "end": at(day, end), "isReminderOn": false});
         let (Some(members), Value::Object(more)) = (event.as_object_mut(), more) else { panic!("no object") };
         members.extend(more);
         event
@@ -30,7 +31,8 @@ fn mailbox() -> Value {
         "isReminderOn": true,
         "reminderMinutesBeforeStart": 15,
     });
-    let daily = json!({"recurrence": {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd"}}});
+    let daily =
+        json!({"recurrence": {"pattern": {"type": "daily", "interval": 1}, "range": {"type": "noEnd"}}});
     json!({
         "users": [{
             "name": "Anna Albrecht", "address": "anna@contoso.example", "time_zone": zone,
@@ -53,9 +55,10 @@ fn mailbox() -> Value {
 
 /// The day that everything is on.
 fn tomorrow() -> String {
-    (chrono::Utc::now().with_timezone(&chrono::FixedOffset::east_opt(3_600).unwrap()) + chrono::TimeDelta::days(1))
-        .date_naive()
-        .to_string()
+    (chrono::Utc::now().with_timezone(&chrono::FixedOffset::east_opt(3_600).unwrap())
+        + chrono::TimeDelta::days(1))
+    .date_naive()
+    .to_string()
 }
 
 struct House {
@@ -116,7 +119,9 @@ impl House {
             let (host, path) = rest.split_once('/').unwrap();
             let request = format!("GET /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n");
             let answer: Value = serde_json::from_str(&speak(host, &request).body).unwrap();
-            found.extend(answer["items"].as_array().unwrap().iter().filter(|i| i["subject"] == subject).cloned());
+            found.extend(
+                answer["items"].as_array().unwrap().iter().filter(|i| i["subject"] == subject).cloned(),
+            );
         }
         found
     }
@@ -188,7 +193,10 @@ fn bad_input_is_refused_before_it_is_queued_and_names_the_rule() {
         ("empty_update", vec!["edit", plan]),
         ("read_only_calendar", vec!["edit", shared, "--subject", "mine now"]),
         ("read_only_calendar", vec!["rm", shared]),
-        ("read_only_calendar", vec!["add", "--start", &earlier, "--end", &start, "--calendar", "Bela (shared)"]),
+        (
+            "read_only_calendar",
+            vec!["add", "--start", &earlier, "--end", &start, "--calendar", "Bela (shared)"],
+        ),
         ("not_organizer", vec!["edit", house.id("Town hall"), "--location", "here"]),
         ("not_organizer", vec!["edit", house.id("Town hall"), "--calendar", "Team"]),
         ("own_meeting", vec!["respond", board, "accept"]),
@@ -209,7 +217,8 @@ fn bad_input_is_refused_before_it_is_queued_and_names_the_rule() {
     for (rule, arguments) in rows {
         let ran = house.place.run(&[&arguments[..], &["--json"]].concat()).ended(5);
         assert_eq!(ran.stdout, "", "{rule}");
-        let error = serde_json::from_str::<Value>(ran.stderr.lines().last().unwrap()).unwrap()["error"].clone();
+        let error =
+            serde_json::from_str::<Value>(ran.stderr.lines().last().unwrap()).unwrap()["error"].clone();
         let found = error.get("rule").unwrap_or(&error["kind"]);
         assert_eq!(found, rule, "{error}");
         assert!(!error["message"].as_str().unwrap().is_empty() && !ran.stderr.contains(&long[..1_000]));
@@ -234,7 +243,10 @@ fn edits_need_no_network_no_sign_in_and_no_engine_and_arrive_once() {
     let (day, plan, board) = (&house.day, house.id("Plan"), house.id("Board"));
     let (start, end) = (format!("{day}T18:00"), format!("{day}T18:30"));
     let added = house.json(&["add", "--subject", "Gym", "--start", &start, "--end", &end, "--reminder", "0"]);
-    assert_eq!((&added["pending"], &added["remote_id"], &added["notifies"]), (&json!("create"), &Value::Null, &json!(0)));
+    assert_eq!(
+        (&added["pending"], &added["remote_id"], &added["notifies"]),
+        (&json!("create"), &Value::Null, &json!(0))
+    );
     let gym = text(&added, "id");
     house.json(&["edit", plan, "--location", "Room 4", "--reminder", "none"]);
     house.json(&["edit", plan, "--start", &format!("{day}T07:00")]);
@@ -384,7 +396,8 @@ fn a_series_is_edited_through_one_of_its_occurrences() {
     let start = format!("{}T08:45", house.day);
     house.json(&["edit", stand_up, "--series", "--start", &start, "--location", "Kitchen"]);
     let days = house.json(&["agenda", "--day", &house.day, "--days", "3"]);
-    let all: Vec<&Value> = days["items"].as_array().unwrap().iter().filter(|i| i["subject"] == "Stand-up").collect();
+    let all: Vec<&Value> =
+        days["items"].as_array().unwrap().iter().filter(|i| i["subject"] == "Stand-up").collect();
     assert_eq!(all.len(), 3);
     for item in all {
         assert_eq!((&item["location"], &item["pending"]), (&json!("Kitchen"), &json!("update")));
@@ -462,14 +475,23 @@ fn the_local_door_takes_edits_in_the_words_of_the_event_object() {
     let body = json!({"subject": "Gym", "start": format!("{day}T18:00"), "end": format!("{day}T18:30"), "categories": ["a"],
         "attendees": [{"name": "Bela", "address": "bela@contoso.example", "type": "optional"}], "reminder_minutes": null});
     let (status, added) = serving.json("POST", "/v1/events", &body);
-    assert_eq!((status, &added["pending"], &added["notifies"]), (200, &json!("create"), &json!(1)), "{added}");
+    assert_eq!(
+        (status, &added["pending"], &added["notifies"]),
+        (200, &json!("create"), &json!(1)),
+        "{added}"
+    );
     let gym = text(&added, "id");
-    let (status, changed) = serving.json("PATCH", &format!("/v1/events/{gym}"), &json!({"location": "Hall", "categories": null}));
+    let (status, changed) =
+        serving.json("PATCH", &format!("/v1/events/{gym}"), &json!({"location": "Hall", "categories": null}));
     assert_eq!((status, &changed["location"], &changed["categories"]), (200, &json!("Hall"), &json!([])));
-    let (status, answered) =
-        serving.json("POST", &format!("/v1/events/{}/respond", house.id("Town hall")), &json!({"response": "decline", "silent": true}));
+    let (status, answered) = serving.json(
+        "POST",
+        &format!("/v1/events/{}/respond", house.id("Town hall")),
+        &json!({"response": "decline", "silent": true}),
+    );
     assert_eq!((status, &answered["response"], &answered["notifies"]), (200, &json!("declined"), &json!(0)));
-    let (status, removed) = serving.json("DELETE", &format!("/v1/events/{}?comment=sorry", house.id("Board")), &Value::Null);
+    let (status, removed) =
+        serving.json("DELETE", &format!("/v1/events/{}?comment=sorry", house.id("Board")), &Value::Null);
     assert_eq!((status, &removed["pending"], &removed["notifies"]), (200, &json!("delete"), &json!(2)));
     let (status, outbox) = serving.json("GET", "/v1/outbox", &Value::Null);
     assert_eq!(status, 200);
@@ -487,7 +509,14 @@ fn the_local_door_takes_edits_in_the_words_of_the_event_object() {
         ("PATCH", &plan, json!({"subject": "a\u{0}"}), 422, "refused", Some("control_characters")),
         ("PATCH", &plan, json!({"colour": "red"}), 400, "usage", None),
         ("PATCH", &plan, json!([1]), 400, "usage", None),
-        ("PATCH", "/v1/events/ffffffffffffffffffffffffffffffff", json!({"subject": "x"}), 404, "not_found", None),
+        (
+            "PATCH",
+            "/v1/events/ffffffffffffffffffffffffffffffff",
+            json!({"subject": "x"}),
+            404,
+            "not_found",
+            None,
+        ),
         ("POST", "/v1/events", json!({"subject": "x"}), 422, "refused", Some("no_times")),
         ("POST", "/v1/events?colour=red", json!({}), 400, "usage", None),
         ("POST", "/v1/outbox/999", json!({"action": "retry"}), 404, "not_found", None),

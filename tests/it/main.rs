@@ -16,8 +16,10 @@ mod hostile;
 mod local;
 mod look;
 mod pull;
+mod push;
 mod sign_in;
 mod sim;
 mod stage;
 #[cfg(all(feature = "keyring", target_os = "linux"))]
 mod vault;
+mod writes;

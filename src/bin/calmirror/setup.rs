@@ -109,8 +109,12 @@ impl Setup {
     pub fn load(globals: &Globals) -> Result<Setup, Failure> {
         let config_path = config_path(globals)?;
         let text = read_config(&config_path)?;
-        let config = Config::parse(&text)
+        let mut config = Config::parse(&text)
             .map_err(|problems| Failure::Config { path: config_path.clone(), problems })?;
+        let beside = std::path::absolute(&config_path).unwrap_or_else(|_| config_path.clone());
+        if let Some(folder) = beside.parent() {
+            config.rebase(folder);
+        }
         let data_dir = data_dir(globals)?;
         if data_dir.exists() && !data_dir.is_dir() {
             let shown = data_dir.display();

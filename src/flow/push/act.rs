@@ -23,7 +23,9 @@ impl Push<'_> {
         if let Intent::Create(fields) = &edit.intent {
             let body = self.create_body(edit, fields)?;
             let created = self.graph.create(&edit.calendar_remote, &body).await;
-            return Ok(created.map(|record| Settled::Created { record: Box::new(record) }).map_err(Refusal::from));
+            return Ok(created
+                .map(|record| Settled::Created { record: Box::new(record) })
+                .map_err(Refusal::from));
         }
         // One whose event has no id is never chosen.
         let Some(id) = &edit.remote else {
@@ -58,7 +60,7 @@ impl Push<'_> {
                 Ok(self.after(edit, id).await)
             }
             Intent::Respond { answer, comment, is_silent } => {
-                self.graph.respond(calendar, id, answer, comment, *is_silent).await?;
+                self.graph.respond(calendar, id, *answer, comment, *is_silent).await?;
                 Ok(self.after(edit, id).await)
             }
             Intent::Forward { to, comment } => {
@@ -111,7 +113,9 @@ impl Push<'_> {
     /// that the view does not go back and forth.
     async fn after(&self, edit: &OpenEdit, id: &RemoteId) -> Settled {
         match self.graph.read(&edit.calendar_remote, id).await {
-            Ok(Lookup::Found(record)) => Settled::Acted { record: Some(Box::new(with_effect(*record, &edit.intent))) },
+            Ok(Lookup::Found(record)) => {
+                Settled::Acted { record: Some(Box::new(with_effect(*record, &edit.intent))) }
+            }
             Ok(Lookup::Missing) => Settled::Gone,
             // It is done; what it did is read by the next pull.
             Ok(Lookup::Unreadable(_)) | Err(_) => Settled::Acted {

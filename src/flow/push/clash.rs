@@ -48,12 +48,7 @@ impl Push<'_> {
         self.record(&edit, &new, None)
     }
 
-    fn record(
-        &mut self,
-        edit: &OpenEdit,
-        new: &NewConflict,
-        remaining: Option<&Fields>,
-    ) -> Result<(), Stop> {
+    fn record(&mut self, edit: &OpenEdit, new: &NewConflict, remaining: Option<&Fields>) -> Result<(), Stop> {
         self.mirror.clash(edit.n, new, remaining, self.now_ms())?;
         self.report.conflicts += 1;
         self.failures = 0;

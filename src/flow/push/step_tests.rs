@@ -172,10 +172,8 @@ fn every_row_says_one_thing_about_an_edit() {
     let silent = || edit(respond(Answer::Accept, true));
     let accepted = || change(row("before", "2"), |details| details.response = Response::Accepted);
     let cancelled = || change(row("before", "2"), |details| details.is_cancelled = true);
-    let accept_again = |is_silent| OpenEdit {
-        base: Some(Box::new(accepted())),
-        ..edit(respond(Answer::Accept, is_silent))
-    };
+    let accept_again =
+        |is_silent| OpenEdit { base: Some(Box::new(accepted())), ..edit(respond(Answer::Accept, is_silent)) };
     let cases = [
         ("an update that landed", update(), row("after", "2"), Unclear, "landed"),
         ("an update that did not", update(), row("before", "1"), Unclear, "free"),
@@ -269,7 +267,11 @@ fn every_absence_means_one_thing() {
 
 #[test]
 fn every_policy_rules_a_clash_in_one_way() {
-    let merged = Merged { send: subject("send"), contested: Fields { location: Some("mine".into()), ..Fields::default() }, clashes: Vec::new() };
+    let merged = Merged {
+        send: subject("send"),
+        contested: Fields { location: Some("mine".into()), ..Fields::default() },
+        clashes: Vec::new(),
+    };
     let all = Fields { location: Some("mine".into()), ..subject("send") };
     let cases = [
         (Policy::Theirs, Some(Keep::Theirs), subject("send")),

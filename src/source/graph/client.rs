@@ -12,9 +12,9 @@ use crate::model::{
 use crate::ports::{Bearer, Clock, Entropy, Http, Method, Reply, Request};
 use crate::source::graph::calendar::{self, Identity};
 use crate::source::graph::decode::{self, Listing};
-use crate::source::graph::gate::Gate;
+use crate::source::graph::gate::{Gate, Member};
 use crate::source::graph::site::encode_segment;
-use crate::source::graph::{GraphSite, PullMode, batch, prefer, refusal, time, write};
+use crate::source::graph::{GraphSite, Limits, PullMode, batch, prefer, refusal, time, write};
 
 /// The most bytes an inflated page may have.
 pub const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -74,7 +74,7 @@ impl Graph {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Graph {
-        let gate = Arc::new(Gate::new());
+        let gate = Arc::new(Gate::new(None));
         let is_batch_refused = AtomicBool::new(false);
         Graph(Arc::new(Mailbox { site, http, bearer, clock, entropy, gate, is_batch_refused }))
     }
@@ -91,6 +91,21 @@ impl Graph {
             entropy: Arc::clone(&mailbox.entropy),
             gate: Arc::clone(&mailbox.gate),
             is_batch_refused: AtomicBool::new(mailbox.is_batch_refused.load(Ordering::Relaxed)),
+        }))
+    }
+
+    /// The same mailbox, which now shares the limits of an application with other mailboxes. Before its first use.
+    #[must_use]
+    pub fn with_limits(&self, limits: Arc<Limits>) -> Graph {
+        let mailbox = &*self.0;
+        Graph(Arc::new(Mailbox {
+            site: mailbox.site.clone(),
+            http: Arc::clone(&mailbox.http),
+            bearer: Arc::clone(&mailbox.bearer),
+            clock: Arc::clone(&mailbox.clock),
+            entropy: Arc::clone(&mailbox.entropy),
+            gate: Arc::new(Gate::new(Some(Member { mailbox: mailbox.site.mailbox().to_owned(), limits }))),
+            is_batch_refused: AtomicBool::new(false),
         }))
     }
 

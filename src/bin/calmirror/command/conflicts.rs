@@ -113,8 +113,12 @@ fn print(output: &mut Output, item: &ConflictItem, now_ms: i64) -> Result<(), Fa
     let arrow = output.tone("→", Tone::Warning);
     let line = match item.resolution {
         None => format!("  {arrow} decide: calmirror conflicts resolve {n} --keep mine|theirs|both"),
-        Some(Keep::Mine) => format!("  {arrow} mine was kept; otherwise: calmirror conflicts resolve {n} --keep theirs"),
-        Some(Keep::Theirs) => format!("  {arrow} theirs was kept; otherwise: calmirror conflicts resolve {n} --keep mine"),
+        Some(Keep::Mine) => {
+            format!("  {arrow} mine was kept; otherwise: calmirror conflicts resolve {n} --keep theirs")
+        }
+        Some(Keep::Theirs) => {
+            format!("  {arrow} theirs was kept; otherwise: calmirror conflicts resolve {n} --keep mine")
+        }
         Some(Keep::Both) => format!("  {arrow} both were kept"),
     };
     output.line(line)

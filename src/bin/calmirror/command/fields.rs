@@ -129,7 +129,10 @@ pub fn carry_out(setup: &Setup, act: &Act) -> Result<ActAnswer, Failure> {
 /// Records an act that concerns an event, and prints the event.
 pub fn edit_and_print(setup: &Setup, act: &Act, done: &str, output: &mut Output) -> Result<u8, Failure> {
     let ActAnswer::Event(answer) = carry_out(setup, act)? else {
-        return Err(Failure::new(ErrorKind::Failed, "internal error: an edit was answered with something else"));
+        return Err(Failure::new(
+            ErrorKind::Failed,
+            "internal error: an edit was answered with something else",
+        ));
     };
     if !setup.globals.quiet {
         for warning in &answer.warnings {
@@ -161,7 +164,9 @@ fn said(answer: &EditAnswer, done: &str) -> String {
         people => format!(" and mails {people} people"),
     };
     let first = answer.outbox.first().unwrap_or(last);
-    format!("{done} here; it goes out with the next sync{mail}. `calmirror outbox discard {first}` takes it back.")
+    format!(
+        "{done} here; it goes out with the next sync{mail}. `calmirror outbox discard {first}` takes it back."
+    )
 }
 
 /// Best effort: an engine that does not hear it looks by itself.

@@ -143,7 +143,8 @@ fn print_words(output: &mut Output, item: &OutboxItem, now_ms: i64) -> Result<()
     let problem = item.last_problem.as_ref();
     let kind = problem.map(|problem| problem.kind.as_str()).unwrap_or_default();
     let at = problem.map(|problem| format!(" ({})", ago(&problem.at, now_ms))).unwrap_or_default();
-    let status = problem.and_then(|problem| problem.status).map(|s| format!(", HTTP {s}")).unwrap_or_default();
+    let status =
+        problem.and_then(|problem| problem.status).map(|s| format!(", HTTP {s}")).unwrap_or_default();
     let heading = output.tone(format!("Edit {}", item.n), Tone::Heading);
     output.line(format!("{heading}: {}{status}{at}.", why(kind, item)))?;
     for line in what_now(kind, item) {
@@ -206,10 +207,14 @@ fn why(kind: &str, item: &OutboxItem) -> String {
         "not_found" => "the server does not have this event any more".to_owned(),
         "changed_meanwhile" => "somebody else keeps changing this event".to_owned(),
         "conflict" => "others changed the same on the server".to_owned(),
-        "unclear" => "nobody can tell whether the server did it, and to repeat it could mail people twice".to_owned(),
+        "unclear" => {
+            "nobody can tell whether the server did it, and to repeat it could mail people twice".to_owned()
+        }
         "needs_confirmation" => format!("it is old, and {}", mails(item.notifies)),
         "too_old" => "it was tried for a day without success".to_owned(),
-        "meeting_body" => "the text of an online meeting cannot be changed without losing how to join".to_owned(),
+        "meeting_body" => {
+            "the text of an online meeting cannot be changed without losing how to join".to_owned()
+        }
         "refused" => "the server refused what it says".to_owned(),
         other => clean(other).replace('_', " "),
     }

@@ -235,7 +235,9 @@ pub fn print_answer(
     }
     if done.conflicts > 0 {
         let conflicts = plural(done.conflicts, "conflict");
-        output.line(format!("  {conflicts} with changes on the server; calmirror conflicts shows both versions"))?;
+        output.line(format!(
+            "  {conflicts} with changes on the server; calmirror conflicts shows both versions"
+        ))?;
     }
     if done.held_removals > 0 {
         let held = plural(done.held_removals, "removal");
@@ -249,6 +251,9 @@ fn reason(weather: &WeatherAnswer, now_ms: i64) -> String {
     let until = weather.until.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
     let kind = clean(&weather.kind).replace('_', " ");
     match (weather.kind.as_str(), until) {
+        ("application_refused", _) => {
+            clean(weather.message.as_deref().unwrap_or("the application is refused"))
+        }
         ("sign_in_needed", _) => "sign-in is needed: calmirror login".to_owned(),
         ("throttled", Some(until)) => {
             let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;

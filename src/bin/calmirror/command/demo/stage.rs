@@ -260,9 +260,8 @@ impl Stage {
     fn others_edit(&mut self) -> BTreeSet<String> {
         let now_ms = self.mirrors.now_ms();
         let mut random = fastrand::Rng::with_seed(SEED);
-        self.running.with(|world| {
-            (0..EDITS_OFFLINE).map(|_| world.random_edit(0, &mut random, now_ms).id).collect()
-        })
+        self.running
+            .with(|world| (0..EDITS_OFFLINE).map(|_| world.random_edit(0, &mut random, now_ms).id).collect())
     }
 
     /// The user edits, too; one event that others change as well, elsewhere than they do.
