@@ -225,7 +225,7 @@ fn a_secret_that_others_can_read_is_refused_with_the_fix() {
 #[test]
 fn huge_mailboxes_make_room_for_tiny_ones_and_lose_nothing() {
     let company = Company::new(10, 3);
-    let (huge, now_ms) = (1_600, SystemClock.now_ms());
+    let (huge, now_ms) = (2_600, SystemClock.now_ms());
     company.server.with(|world| {
         for user in 0..4 {
             world.fill(user, Seeding { seed: 6, events: huge, now_ms });
