@@ -76,7 +76,7 @@ mod zone;
 
 #[cfg(test)]
 pub(crate) use assertion::{Expected, verify};
-pub use authority::{Registration, SignIn};
+pub use authority::{Registered, Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};
 pub use fault::{BodyKind, RequestKind, Rule, What, When};
