@@ -260,6 +260,7 @@ pub(super) const BODY: &str = "SELECT b.body FROM event e \
      CROSS JOIN event_body b ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END \
      WHERE e.key = :key";
 
+/// NULL: as its row has it; empty: none.
 const BODY_OF_DRAFT: &str = "SELECT d.body FROM draft d WHERE d.key = :key";
 
 impl Reader {
@@ -384,9 +385,9 @@ impl Reader {
             })
         };
         if self.has_drafts()?
-            && let Some(body) = read(BODY_OF_DRAFT)?
+            && let Some(body) = read(BODY_OF_DRAFT)?.flatten()
         {
-            return Ok(body);
+            return Ok(Some(body).filter(|body| !body.is_empty()));
         }
         Ok(read(BODY)?.flatten())
     }

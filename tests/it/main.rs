@@ -7,8 +7,10 @@
     clippy::disallowed_methods
 )]
 
+mod application;
 mod cli;
 mod config;
+mod edits;
 mod emulator;
 mod engine;
 mod hostile;
