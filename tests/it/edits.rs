@@ -535,6 +535,7 @@ fn the_local_door_takes_edits_in_the_words_of_the_event_object() {
     // Beside a running engine the command line records by itself, and the engine sends it.
     house.json(&["edit", house.id("Plan"), "--location", "Room 9"]);
     house.emulator.control("/network", &json!({"down": false}));
+    assert_eq!(serving.json("POST", "/v1/outbox", &Value::Null), (202, Value::Null));
     let (status, done) = serving.json("POST", "/v1/sync", &Value::Null);
     assert_eq!((status, &done["weather"]), (200, &Value::Null), "{done}");
     assert_eq!(house.outbox(), Vec::<Value>::new());
