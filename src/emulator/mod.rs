@@ -74,6 +74,8 @@ mod wire;
 mod world;
 mod zone;
 
+#[cfg(test)]
+pub(crate) use assertion::{Expected, verify};
 pub use authority::{Registered, Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};

@@ -38,9 +38,9 @@ pub(super) struct Desk {
     /// What reaches the mailbox where nobody signs in.
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
+    zones: Arc<Zones>,
     /// The mirror was found to belong to the tokens' mailbox.
     is_owner_checked: bool,
-    zones: Arc<Zones>,
     /// The zone of the timestamps in its reports.
     zone: Zone,
     /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
@@ -105,10 +105,10 @@ impl Desk {
             session,
             fleet,
             graph,
-            is_owner_checked: false,
             zones,
             zone,
             is_push_stopped: false,
+            is_owner_checked: false,
         })
     }
 

@@ -22,13 +22,13 @@ macro_rules! columns {
     };
 }
 
-/// Nothing earlier of the same event, of its series, or of an instance of it is open: a parked edit holds back its
-/// own event and no other.
+/// Nothing earlier of the same event is open, and of its series or an instance of it nothing but what is parked: a
+/// parked edit holds back its own event and no other.
 macro_rules! unblocked {
     () => {
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.event_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n AND p.state <> 'parked') \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n AND p.state <> 'parked') \
           AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.n = o.after_n) "
     };
 }

@@ -25,8 +25,6 @@ mod session;
 mod wire;
 
 #[cfg(test)]
-mod application_tests;
-#[cfg(test)]
 mod sign_in_tests;
 
 use std::time::Duration;
