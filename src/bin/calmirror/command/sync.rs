@@ -259,6 +259,9 @@ fn reason(weather: &WeatherAnswer, now_ms: i64) -> String {
             let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;
             format!("the server asked for a pause of {}", rough_span(wait))
         }
+        ("access_denied", _) => {
+            "access is denied: `calmirror accounts` lists permissions that were not granted, `calmirror login` asks for them".to_owned()
+        }
         ("offline" | "connection_lost" | "timeout" | "tls" | "not_http", _) => {
             format!("the server cannot be reached ({kind}); the mirror goes on answering")
         }
