@@ -54,6 +54,7 @@
 pub mod agenda;
 pub mod api;
 pub mod config;
+pub mod edit;
 pub mod engine;
 pub mod flow;
 pub mod http;

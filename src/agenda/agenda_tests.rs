@@ -16,6 +16,8 @@ fn event(name: &str, start_ms: i64, end_ms: i64) -> EventView {
         start_ms,
         end_ms,
         is_unconfirmed: false,
+        pending: None,
+        is_in_conflict: false,
         details: Box::new(Details {
             ical_uid: None,
             subject: Some(name.to_owned()),

@@ -125,6 +125,23 @@ fn an_account_alone_takes_the_only_application_and_the_only_group() {
 }
 
 #[test]
+fn the_rules_of_edits_come_from_the_nearest_level() {
+    let group = "[[group]]\nname = \"g\"\nconflicts = \"ask\"\n[group.lock]\nconfirm_mail_after = \"2h\"\n";
+    let text =
+        format!("{APP}[[account]]\nname = \"a\"\nconflicts = \"mine\"\n[[account]]\nname = \"b\"\n{group}");
+    let config = Config::parse(&text).unwrap();
+    let (a, b) = (config.resolve("a").unwrap(), config.resolve("b").unwrap());
+    assert_eq!(a.conflicts, Sourced { value: Policy::Mine, origin: Origin::Account });
+    assert_eq!(b.conflicts, Sourced { value: Policy::Ask, origin: Origin::Group });
+    assert_eq!(a.confirm_mail_after, Sourced { value: parse_span("2h").unwrap(), origin: Origin::Lock });
+    let bare = Config::parse(&format!("{APP}[[account]]\nname = \"a\"\n")).unwrap().resolve("a").unwrap();
+    assert_eq!(bare.conflicts, Sourced { value: Policy::Theirs, origin: Origin::Default });
+    assert_eq!(bare.confirm_mail_after.value, parse_span("72h").unwrap());
+    let shown: Vec<String> = a.shown().into_iter().map(|shown| shown.key).collect();
+    assert!(shown.contains(&"conflicts".to_owned()) && shown.contains(&"confirm_mail_after".to_owned()));
+}
+
+#[test]
 fn an_empty_file_is_a_configuration_without_accounts() {
     assert_eq!(Config::parse("").unwrap(), Config::default());
     assert_eq!(Config::parse("\u{feff}# nothing\r\n").unwrap(), Config::default());
@@ -145,7 +162,7 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             "an unknown key without a likeness",
             format!("{APP}{account}zzz = 1\n"),
             vec![
-                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, method, allow_office365, graph_app, window, presence",
+                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
             ],
         ),
         (
@@ -261,6 +278,24 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             vec![
                 "line 7: `account.window.past`: is locked by group \"g\"; remove it here (past)",
                 "line 8: `account.method`: is locked by group \"g\"; remove it here (method)",
+            ],
+        ),
+        (
+            "a locked rule of edits",
+            format!(
+                "{APP}{account}conflicts = \"ask\"\nconfirm_mail_after = \"1d\"\n[[group]]\nname = \"g\"\n[group.lock]\nconflicts = \"mine\"\nconfirm_mail_after = \"2h\"\n"
+            ),
+            vec![
+                "line 7: `account.conflicts`: is locked by group \"g\"; remove it here (conflicts)",
+                "line 8: `account.confirm_mail_after`: is locked by group \"g\"; remove it here (confirm_mail_after)",
+            ],
+        ),
+        (
+            "a rule of edits that does not exist",
+            format!("{APP}{account}conflicts = \"thers\"\nconfirm_mail_after = 3\n"),
+            vec![
+                "line 7: `account.conflicts`: must be one of \"theirs\", \"mine\", \"ask\"; did you mean \"theirs\"?",
+                "line 8: `account.confirm_mail_after`: must be a text in quotes, not a whole number",
             ],
         ),
         (

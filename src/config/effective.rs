@@ -7,10 +7,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Account, Config, Credential, GraphApp, Group, Method, OnShutdown, PresenceSettings, SIGN_IN_SCOPES,
-    Scopes, Settings, SourceKind, WINDOW_FUTURE_DEFAULT, WINDOW_PAST_DEFAULT, WorkingHours, plain_scope,
-    scope_purpose, span_text,
+    Account, CONFIRM_MAIL_AFTER_DEFAULT, Config, Credential, GraphApp, Group, Method, OnShutdown,
+    PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings, SourceKind, WINDOW_FUTURE_DEFAULT,
+    WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose, span_text,
 };
+use crate::model::Policy;
 
 /// The level that a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -83,6 +84,10 @@ pub struct Effective {
     pub window_past: Sourced<Duration>,
     /// How much of the future is mirrored.
     pub window_future: Sourced<Duration>,
+    /// What happens when both sides changed the same field.
+    pub conflicts: Sourced<Policy>,
+    /// An edit older than this that would mail somebody waits for a confirmation.
+    pub confirm_mail_after: Sourced<Duration>,
     /// The user's zone, an IANA name; none: the system's.
     pub time_zone: Sourced<Option<String>>,
     /// When the user works.
@@ -167,6 +172,12 @@ impl Effective {
         lines.extend([
             show("window.past", json!(span_text(self.window_past.value)), self.window_past.origin),
             show("window.future", json!(span_text(self.window_future.value)), self.window_future.origin),
+            show("conflicts", json!(self.conflicts.value.code()), self.conflicts.origin),
+            show(
+                "confirm_mail_after",
+                json!(span_text(self.confirm_mail_after.value)),
+                self.confirm_mail_after.origin,
+            ),
         ]);
         lines.extend(self.shown_presence.iter().cloned());
         lines
@@ -250,6 +261,9 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
         }),
         window_past: levels.settings(|settings| settings.window_past, WINDOW_PAST_DEFAULT),
         window_future: levels.settings(|settings| settings.window_future, WINDOW_FUTURE_DEFAULT),
+        conflicts: levels.settings(|settings| settings.conflicts, Policy::Theirs),
+        confirm_mail_after: levels
+            .settings(|settings| settings.confirm_mail_after, CONFIRM_MAIL_AFTER_DEFAULT),
         time_zone: levels
             .presence(|presence| presence.time_zone.clone().map(Some))
             .unwrap_or(Sourced { value: None, origin: Origin::Default }),

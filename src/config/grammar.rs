@@ -12,6 +12,7 @@ use crate::config::{
     Problem, Profile, Scopes, Settings, SourceKind, WINDOW_DAYS_MAX, WINDOW_FUTURE_DEFAULT,
     WINDOW_PAST_DEFAULT, check_origin, span_text,
 };
+use crate::model::Policy;
 
 const TOP_KEYS: &[&str] = &["graph_app", "group", "account", "presence"];
 const GRAPH_APP_KEYS: &[&str] = &[
@@ -29,10 +30,32 @@ const GRAPH_APP_KEYS: &[&str] = &[
 ];
 /// Sign-in names that stand for no tenant of their own.
 const SHARED_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
-const GROUP_KEYS: &[&str] = &["name", "method", "allow_office365", "graph_app", "window", "presence", "lock"];
-const LOCK_KEYS: &[&str] = &["method", "allow_office365", "graph_app", "window", "presence"];
-const ACCOUNT_KEYS: &[&str] =
-    &["name", "group", "user", "source", "method", "allow_office365", "graph_app", "window", "presence"];
+const GROUP_KEYS: &[&str] = &[
+    "name",
+    "method",
+    "allow_office365",
+    "graph_app",
+    "window",
+    "conflicts",
+    "confirm_mail_after",
+    "presence",
+    "lock",
+];
+const LOCK_KEYS: &[&str] =
+    &["method", "allow_office365", "graph_app", "window", "conflicts", "confirm_mail_after", "presence"];
+const ACCOUNT_KEYS: &[&str] = &[
+    "name",
+    "group",
+    "user",
+    "source",
+    "method",
+    "allow_office365",
+    "graph_app",
+    "window",
+    "conflicts",
+    "confirm_mail_after",
+    "presence",
+];
 pub(super) const WINDOW_KEYS: &[&str] = &["past", "future"];
 
 /// The longest account name: it is a folder name.
@@ -230,6 +253,8 @@ fn read_level<'a, 'i>(section: Section<'a, 'i>, apps: &[GraphApp]) -> Level<'a, 
         graph_app,
         window_past: window.as_ref().and_then(|window| window.span("past")),
         window_future: window.as_ref().and_then(|window| window.span("future")),
+        conflicts: section.choice("conflicts", Policy::CODES, Policy::from_code),
+        confirm_mail_after: section.span("confirm_mail_after"),
         presence: section
             .section("presence", PRESENCE_KEYS)
             .map(|section| read_presence(&section, &mut references))
@@ -374,7 +399,7 @@ fn check_server(account: &Account, level: &Level<'_, '_>, app: Option<&GraphApp>
 /// An account must not write what its group locks.
 fn check_lock(group: &str, account: &Level<'_, '_>, lock: &Level<'_, '_>) {
     let locked = |key: &str| format!("is locked by group \"{group}\"; remove it here ({key})");
-    for key in ["method", "allow_office365", "graph_app"] {
+    for key in ["method", "allow_office365", "graph_app", "conflicts", "confirm_mail_after"] {
         if lock.section.has(key) && account.section.has(key) {
             account.section.note(key, locked(key));
         }

@@ -25,6 +25,8 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
+use crate::model::Policy;
+
 pub use choice::{
     ActuatorKind, Availability, Channel, Cloud, Condition, EventType, Hours, Method, OnShutdown, Role,
     SourceKind, StatusText, Weekday,
@@ -53,6 +55,9 @@ pub const WINDOW_DAYS_MAX: u64 = 1823;
 pub const WINDOW_PAST_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 /// How much of the future is mirrored unless configured.
 pub const WINDOW_FUTURE_DEFAULT: Duration = Duration::from_secs(365 * 86_400);
+
+/// After what time an edit that would mail somebody waits for a confirmation unless configured.
+pub const CONFIRM_MAIL_AFTER_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
 
 /// One mistake in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -133,6 +138,10 @@ pub struct Settings {
     pub window_past: Option<Duration>,
     /// How much of the future is mirrored.
     pub window_future: Option<Duration>,
+    /// What happens when both sides changed the same field.
+    pub conflicts: Option<Policy>,
+    /// An edit older than this that would mail somebody waits for a confirmation.
+    pub confirm_mail_after: Option<Duration>,
     /// The presence policy.
     pub presence: PresenceSettings,
 }

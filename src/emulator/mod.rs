@@ -80,7 +80,7 @@ pub use authority::{Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};
 pub use fault::{BodyKind, RequestKind, Rule, What, When};
-pub use mailbox::{Mail, User};
+pub use mailbox::{Mail, User, Write};
 pub use memory::InMemory;
 pub use quirks::Quirks;
 pub use seed::Seeding;

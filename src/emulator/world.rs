@@ -8,7 +8,7 @@ use super::authority::{Authority, Bearer, SignIn, TENANT};
 use super::fault::{BodyKind, RequestKind, Rule, Rules, What};
 use super::graph::Graph;
 use super::ident::{self, Ids, Target, mix};
-use super::mailbox::{Mail, Mailbox, User};
+use super::mailbox::{Mail, Mailbox, User, Write};
 use super::quirks::Quirks;
 use super::wire::{Answer, Call, Refusal, Transport};
 use super::zone;
@@ -208,6 +208,38 @@ impl World {
     /// Mail the service would have sent on behalf of a user: invitations, updates, cancellations, answers.
     pub fn mails(&self, user: usize) -> &[Mail] {
         self.mailboxes.get(user).map_or(&[], |m| m.mails.as_slice())
+    }
+
+    /// How many mails of a kind (`invite`, `update`, `cancel`, `respond`, `forward`) were sent about an event.
+    pub fn mail_count(&self, user: usize, event: &str, what: &str) -> usize {
+        self.mails(user).iter().filter(|mail| mail.event == event && mail.what == what).count()
+    }
+
+    /// The writes to a user's events that took effect, oldest first; only the last hundred thousand are kept.
+    pub fn writes(&self, user: usize) -> impl Iterator<Item = &Write> {
+        self.mailboxes.get(user).into_iter().flat_map(|mailbox| &mailbox.writes)
+    }
+
+    /// How many events a transaction id has made: more than one is a create done twice.
+    pub fn created_count(&self, user: usize, transaction_id: &str) -> usize {
+        let is_it =
+            |write: &&Write| !write.is_replay && write.transaction_id.as_deref() == Some(transaction_id);
+        self.writes(user).filter(is_it).count()
+    }
+
+    /// Forgets the mails and writes so far.
+    pub fn clear_writes(&mut self) {
+        for mailbox in &mut self.mailboxes {
+            mailbox.mails.clear();
+            mailbox.writes.clear();
+        }
+    }
+
+    /// Forgets which creates were done: the same transaction id makes another event.
+    pub fn forget_transactions(&mut self) {
+        for mailbox in &mut self.mailboxes {
+            mailbox.transactions.clear();
+        }
     }
 
     /// The requests seen, oldest first; only the last ten thousand are kept.
@@ -583,6 +615,14 @@ impl World {
             ),
             What::Drop => Answer::empty(0).sent(Transport::Drop),
             What::LoseReply => self.serve(call, kind, now_ms).sent(Transport::Drop),
+            What::FailAfter { status, code } => {
+                let answer = self.serve(call, kind, now_ms);
+                if answer.status >= 400 {
+                    return answer;
+                }
+                let code = code.unwrap_or_else(|| "ErrorInternalServerError".into());
+                refuse(self, Refusal::new(status, &code, "An internal server error occurred."))
+            }
             What::Truncate { bytes } => self.serve(call, kind, now_ms).sent(Transport::Truncate(bytes)),
             What::EndlessNext => self.endless(call, kind, now_ms, false),
             What::SameLink => self.endless(call, kind, now_ms, true),

@@ -10,6 +10,7 @@ use crate::engine::{
 };
 use crate::flow::Progress;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
+use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
     BrowserHints, BrowserSignIn, DeviceSignIn, SIGN_IN_TIME_MAX, Session, SignInError, SignInSite,
 };
@@ -36,8 +37,20 @@ pub(super) struct Desk {
     /// What reaches the mailbox where nobody signs in.
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
+    zones: Arc<Zones>,
     /// The zone of the timestamps in its reports.
     zone: Zone,
+    /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
+    is_push_stopped: bool,
+}
+
+/// What a sync did.
+#[derive(Default)]
+struct Done {
+    push: PushReport,
+    pull: PullReport,
+    /// Held removals that were carried out.
+    accepted: u64,
 }
 
 impl Desk {
@@ -78,15 +91,34 @@ impl Desk {
             Some(fleet) => graph.with_limits(fleet.limits.clone()),
             None => graph,
         };
-        let zone = zone_of(&effective);
-        Ok(Desk { effective, folder, edges: edges.clone(), mirror, session, fleet, graph, zone })
+        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
+        let zone = zone_of(&effective, &zones);
+        let edges = edges.clone();
+        Ok(Desk {
+            effective,
+            folder,
+            edges,
+            mirror,
+            session,
+            fleet,
+            graph,
+            zones,
+            zone,
+            is_push_stopped: false,
+        })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
     }
 
-    /// Pulls, then accepts removals when asked, then does the upkeep.
+    /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
+    pub(super) fn next_edit_due_ms(&self) -> Option<i64> {
+        if self.is_push_stopped { None } else { self.mirror.next_edit_due_ms().ok().flatten() }
+    }
+
+    /// Pushes, then pulls, so that what was sent is seen again at once; then accepts removals when asked, and does
+    /// the upkeep.
     pub(super) async fn sync(
         &mut self,
         order: &SyncOrder,
@@ -96,7 +128,7 @@ impl Desk {
         let started_ms = self.edges.clock.now_ms();
         let outcome = self.sync_or_break(order, urgency, progress).await;
         match outcome {
-            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(Error::from),
+            Ok(done) => self.report(done, started_ms).map_err(Error::from),
             // A mirror that breaks in the middle is set aside now, and the next sync fills a new one.
             Err(error) if error.is_damage() => {
                 self.reopen(started_ms)?;
@@ -115,7 +147,7 @@ impl Desk {
         order: &SyncOrder,
         urgency: Urgency,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<(PullReport, u64), MirrorError> {
+    ) -> Result<Done, MirrorError> {
         let pull_order = PullOrder {
             is_full: order.is_full,
             is_asked: urgency == Urgency::Asked,
@@ -123,16 +155,20 @@ impl Desk {
             future_ms: in_ms(self.effective.window_future.value),
         };
         let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
-        let report = match self.bind_mailbox().await? {
-            Ok(()) => pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?,
+        let mut done = Done::default();
+        match self.bind_mailbox().await? {
+            Ok(()) => {
+                done.push = self.push(urgency, progress).await?;
+                done.pull = pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?;
+            }
             Err(fault) => {
                 let now_ms = self.edges.clock.now_ms();
                 self.mirror.note_attempt(now_ms)?;
                 self.mirror.note_fault(fault.kind(), now_ms)?;
-                PullReport { fault: Some(fault), ..PullReport::default() }
+                self.is_push_stopped = true;
+                done.pull = PullReport { fault: Some(fault), ..PullReport::default() };
             }
-        };
-        let mut accepted = 0;
+        }
         for calendar in self.mirror.calendars()? {
             let is_accepted = match &order.accept_removals {
                 Accept::None => false,
@@ -140,11 +176,34 @@ impl Desk {
                 Accept::Calendar(key) => *key == calendar.key,
             };
             if is_accepted {
-                accepted += self.mirror.accept_removals(calendar.id, self.edges.clock.now_ms())?;
+                done.accepted += self.mirror.accept_removals(calendar.id, self.edges.clock.now_ms())?;
             }
         }
         upkeep(&mut self.mirror)?;
-        Ok((report, accepted))
+        Ok(done)
+    }
+
+    async fn push(
+        &mut self,
+        urgency: Urgency,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<PushReport, MirrorError> {
+        let order = PushOrder {
+            policy: self.effective.conflicts.value,
+            confirm_mail_after_ms: in_ms(self.effective.confirm_mail_after.value),
+            is_asked: match urgency {
+                Urgency::Asked | Urgency::Woken => true,
+                Urgency::Polled => false,
+            },
+        };
+        let ports = PushPorts {
+            clock: self.edges.clock.clone(),
+            entropy: self.edges.entropy.clone(),
+            zones: self.zones.clone(),
+        };
+        let report = push(&mut self.mirror, &self.graph, &ports, order, progress).await?;
+        self.is_push_stopped = report.fault.is_some();
+        Ok(report)
     }
 
     /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
@@ -197,12 +256,8 @@ impl Desk {
         Ok(Ok(()))
     }
 
-    fn report(
-        &mut self,
-        report: PullReport,
-        accepted: u64,
-        started_ms: i64,
-    ) -> Result<SyncReport, MirrorError> {
+    fn report(&mut self, done: Done, started_ms: i64) -> Result<SyncReport, MirrorError> {
+        let Done { push, pull: report, accepted } = done;
         let now_ms = self.edges.clock.now_ms();
         let calendars = self.mirror.calendars()?;
         let oldest = calendars.iter().map(|c| c.pulled_at_ms).min().flatten();
@@ -212,15 +267,15 @@ impl Desk {
             pages: report.pages,
             upserted: report.committed.inserted + report.committed.rewritten,
             removed: report.removed + accepted,
-            pushed: 0,
-            parked: 0,
-            conflicts: 0,
+            pushed: push.pushed,
+            parked: push.parked,
+            conflicts: push.conflicts,
             held_removals: self.mirror.count_held()?,
             failed: report.failed,
             duration_ms: u64::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(0),
             as_of: oldest.map(|ms| self.zone.rfc3339(ms)),
         };
-        let weather = report.fault.map(|fault| self.weather(&fault));
+        let weather = report.fault.or(push.fault).map(|fault| self.weather(&fault));
         Ok(SyncReport { done, weather })
     }
 
@@ -425,8 +480,7 @@ fn sign_in_site(effective: &Effective) -> SignInSite {
 }
 
 /// The account's own zone, else the system's, else UTC.
-fn zone_of(effective: &Effective) -> Zone {
-    let zones = Zones::newest(Some(Path::new(crate::system::ZONE_DIR)));
+fn zone_of(effective: &Effective, zones: &Zones) -> Zone {
     [effective.time_zone.value.clone(), crate::system::time_zone_name()]
         .into_iter()
         .flatten()

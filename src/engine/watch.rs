@@ -18,7 +18,7 @@ use crate::engine::desk::Desk;
 use crate::engine::office::Office;
 use crate::engine::{Edges, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
-use crate::flow::cadence::{Hints, Last, next_poll};
+use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
 /// Messages that may wait for the engine; a door that finds the queue full tells its caller to come back.
 const INBOX_MAX: usize = 64;
@@ -41,6 +41,8 @@ pub enum Hint {
     NetworkUp,
     /// The machine woke up.
     Resumed,
+    /// An edit was queued.
+    Edited,
     /// Somebody looks at the calendar, or nobody does.
     Hidden(bool),
     /// The machine runs on battery, or not.
@@ -56,6 +58,8 @@ pub(super) enum Urgency {
     Asked,
     /// A poll.
     Polled,
+    /// A poll because something came back: the program, the network, the machine. Edits that were put off are tried.
+    Woken,
 }
 
 pub(super) enum Message {
@@ -148,12 +152,23 @@ pub struct WatchReport {
 struct Schedule {
     next_at_ms: i64,
     failures: u32,
+    /// Something came back since the last sync.
+    is_woken: bool,
     is_running: bool,
 }
 
 /// An account's place: its desk is open while it works, and between two turns if there are few.
 struct Seat {
     desk: tokio::sync::Mutex<Option<Desk>>,
+}
+
+impl Seat {
+    /// Whether an edit may wait here: one that is at work, or closed, cannot be asked.
+    fn may_have_edits(&self) -> bool {
+        self.desk
+            .try_lock()
+            .map_or(true, |desk| desk.as_ref().is_none_or(|desk| desk.next_edit_due_ms().is_some()))
+    }
 }
 
 /// Who waits for the end of a sync.
@@ -171,6 +186,8 @@ struct Turn {
     account: String,
     reply: Option<Reply>,
     end: TurnEnd,
+    /// When its next edit is to be sent.
+    due_ms: Option<i64>,
 }
 
 enum TurnEnd {
@@ -202,6 +219,7 @@ impl Slice {
             }
             Progress::Page { .. }
             | Progress::Calendars { .. }
+            | Progress::Pushed { .. }
             | Progress::Waiting { .. }
             | Progress::Complete { .. }
             | Progress::Failed { .. } => false,
@@ -239,7 +257,7 @@ async fn keep_in_step(
     let next_at_ms = edges.clock.now_ms();
     let mut schedules: BTreeMap<String, Schedule> = seats
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false }))
+        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false, is_woken: true }))
         .collect();
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
@@ -271,11 +289,17 @@ async fn keep_in_step(
                 continue;
             };
             schedule.is_running = true;
+            let is_woken = schedule.is_woken;
             if reply.is_none() {
                 report.polls += 1;
                 report.wake_ups += u64::from(std::mem::take(&mut was_asleep));
             }
-            running.push(turn(office, seat, account, order, reply, seen, &others_wait));
+            let urgency = match (&reply, is_woken) {
+                (Some(_), _) => Urgency::Asked,
+                (None, true) => Urgency::Woken,
+                (None, false) => Urgency::Polled,
+            };
+            running.push(turn(office, seat, account, (order, urgency), reply, seen, &others_wait));
         }
         let next_at_ms = next_due(&schedules);
         let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
@@ -291,11 +315,21 @@ async fn keep_in_step(
         match inbox.next(edges, wait, asked.len() < INBOX_MAX, &mut running).await {
             Next::Stop => return report,
             Next::Time => was_asleep = true,
+            Next::Message(Message::Hint(Hint::Edited)) => {
+                report.wake_ups += 1;
+                let soon_ms = edges.clock.now_ms().saturating_add(in_ms(AFTER_EDIT));
+                for (name, schedule) in &mut schedules {
+                    if seats.get(name).is_some_and(|seat| seat.may_have_edits()) {
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms);
+                    }
+                }
+            }
             Next::Message(Message::Hint(hint)) => {
                 report.wake_ups += 1;
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
                 for schedule in schedules.values_mut() {
+                    schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
                     let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
                     schedule.next_at_ms = schedule.next_at_ms.min(latest);
@@ -305,7 +339,7 @@ async fn keep_in_step(
                 report.wake_ups += 1;
                 asked.push_back(Asked { account, order, reply });
             }
-            Next::Turn(Turn { account, reply, end }) => {
+            Next::Turn(Turn { account, reply, end, due_ms }) => {
                 was_asleep = false;
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
@@ -327,7 +361,7 @@ async fn keep_in_step(
                     }
                     Err(_) => {}
                 }
-                plan_next(schedule, answer.as_ref().ok(), hints, edges);
+                plan_next(schedule, answer.as_ref().ok(), due_ms, hints, edges);
                 if let Some(reply) = reply {
                     // A caller who went away has its answer in `status`.
                     let _ = reply.send(answer);
@@ -364,7 +398,7 @@ async fn turn(
     office: &Office,
     seat: &Seat,
     account: String,
-    order: SyncOrder,
+    (order, urgency): (SyncOrder, Urgency),
     reply: Option<Reply>,
     seen: &Watcher<'_>,
     others_wait: &AtomicBool,
@@ -374,18 +408,19 @@ async fn turn(
         Some(desk) => desk,
         closed => match office.open(&account) {
             Ok(opened) => closed.insert(opened),
-            Err(error) => return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))) },
+            Err(error) => {
+                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+            }
         },
     };
     let clock = &office.edges.clock;
-    let urgency = if reply.is_some() { Urgency::Asked } else { Urgency::Polled };
     let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
     let share_used = Notify::new();
     let mut on_progress = |progress: Progress| {
         tell(seen, Seen::Progress(&account, &progress));
         let is_over = slice.is_over(&progress, clock.now_ms());
         // Who asked waits for the end.
-        if is_over && urgency == Urgency::Polled && others_wait.load(Ordering::Relaxed) {
+        if is_over && urgency != Urgency::Asked && others_wait.load(Ordering::Relaxed) {
             share_used.notify_one();
         }
     };
@@ -396,7 +431,8 @@ async fn turn(
         // Dropped where it waits: what is written is whole.
         () = share_used.notified() => TurnEnd::Sliced,
     };
-    Turn { account, reply, end }
+    let due_ms = desk.next_edit_due_ms();
+    Turn { account, reply, end, due_ms }
 }
 
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
@@ -457,6 +493,8 @@ impl Inbox {
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
         Hint::NetworkUp | Hint::Resumed => true,
+        // Concerns the accounts that have one: seen to by the caller.
+        Hint::Edited => false,
         Hint::Hidden(is_hidden) => {
             hints.is_hidden = is_hidden;
             !is_hidden
@@ -476,18 +514,34 @@ fn last(failures: u32) -> Last {
     if failures == 0 { Last::Complete } else { Last::Failed(failures) }
 }
 
-fn plan_next(schedule: &mut Schedule, answer: Option<&SyncReport>, hints: Hints, edges: &Edges) {
+/// Plans the next sync of an account. `due_ms` is when its next edit is to be sent.
+fn plan_next(
+    schedule: &mut Schedule,
+    answer: Option<&SyncReport>,
+    due_ms: Option<i64>,
+    hints: Hints,
+    edges: &Edges,
+) {
     let is_complete = answer.is_some_and(|report| report.weather.is_none());
+    schedule.is_woken = false;
     schedule.failures = if is_complete { 0 } else { schedule.failures.saturating_add(1) };
-    let delay = next_poll(hints, last(schedule.failures), edges.entropy.roll());
-    let by_cadence = edges.clock.now_ms().saturating_add(in_ms(delay));
+    let last = match last(schedule.failures) {
+        Last::Complete if answer.is_some_and(|report| report.done.pushed > 0) => Last::Wrote,
+        last @ (Last::Complete | Last::Failed(_) | Last::Wrote) => last,
+    };
+    let delay = next_poll(hints, last, edges.entropy.roll());
+    let now_ms = edges.clock.now_ms();
+    let by_cadence = now_ms.saturating_add(in_ms(delay));
+    let by_edit = due_ms
+        .filter(|_| answer.is_some())
+        .map_or(i64::MAX, |due_ms| due_ms.max(now_ms.saturating_add(in_ms(AFTER_EDIT))));
     let by_server = match answer.and_then(|report| report.weather.as_ref()) {
         Some(Weather::Throttled { until_ms }) => *until_ms,
         Some(Weather::SignInNeeded | Weather::ApplicationRefused { .. } | Weather::Unreachable(_)) | None => {
             0
         }
     };
-    schedule.next_at_ms = by_cadence.max(by_server);
+    schedule.next_at_ms = by_cadence.min(by_edit).max(by_server);
 }
 
 fn in_ms(duration: Duration) -> i64 {

@@ -44,6 +44,7 @@ const TAKE_GENERATION: &str =
     "UPDATE account SET next_gen = next_gen + 2 WHERE one = 1 RETURNING next_gen - 1";
 const FOLDED: &str = "SELECT folded_seq FROM account WHERE one = 1";
 const SET_FOLDED: &str = "UPDATE account SET folded_seq = ?1 WHERE one = 1";
+const ADD_LOST: &str = "UPDATE account SET edits_lost = edits_lost + ?1 WHERE one = 1";
 const SET_CLEAN: &str = "UPDATE account SET is_clean = ?1 WHERE one = 1";
 
 impl Mirror {
@@ -128,6 +129,11 @@ pub(crate) fn folded_seq(conn: &Connection) -> Result<i64, MirrorError> {
 /// Notes that the feed was folded up to `seq`.
 pub(crate) fn set_folded_seq(conn: &Connection, seq: i64) -> Result<(), MirrorError> {
     conn.prepare_cached(SET_FOLDED).and_then(|mut s| s.execute([seq])).map(|_| ()).doing("noting the feed")
+}
+
+/// Counts edits that a damaged file took along.
+pub(super) fn add_lost_edits(conn: &Connection, lost: u64) -> Result<(), MirrorError> {
+    conn.execute(ADD_LOST, [lost]).map(|_| ()).doing("counting lost edits")
 }
 
 /// Whether the last writer closed in order.

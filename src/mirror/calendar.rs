@@ -1,8 +1,10 @@
 use std::collections::BTreeSet;
 
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 
 use crate::mirror::change::Feed;
+use crate::mirror::draft::Painter;
+use crate::mirror::event::Gone;
 use crate::mirror::round::RoundEnd;
 use crate::mirror::{Doing, Mirror, MirrorError, event, round};
 use crate::model::{CalendarRecord, Key, Link, RemoteId, Window};
@@ -14,6 +16,13 @@ const SELECT: &str =
     "SELECT id, key, remote_id, is_default, mode, page_size, gen, window_from_ms, window_to_ms,
         delta_link, pulled_at_ms, full_at_ms, failures, error_at_ms, mode_at_ms
     FROM calendar WHERE is_present = 1 ORDER BY is_default DESC, id";
+/// Where the event is, else the calendar named. A row written now is of the newest generation: a full round under way
+/// has not missed it.
+const PLACE: &str = "SELECT c.id, coalesce((SELECT r.gen FROM round r WHERE r.calendar_id = c.id), c.gen, 0)
+    FROM calendar c WHERE c.is_present = 1 AND c.id = coalesce(
+        (SELECT e.calendar_id FROM event e WHERE e.key = ?2), (SELECT k.id FROM calendar k WHERE k.key = ?1))";
+const CHOICE: &str = "SELECT key, remote_id, name, is_default, can_edit FROM calendar
+    WHERE is_present = 1 AND (key = ?1 OR (?1 IS NULL AND is_default = 1)) ORDER BY id LIMIT 1";
 const PUT: &str = "INSERT INTO calendar (key, remote_id, name, color, owner_name, owner_address, is_default, can_edit, page_size)
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)
     ON CONFLICT (key) DO UPDATE SET name = excluded.name, color = excluded.color, owner_name = excluded.owner_name,
@@ -63,6 +72,58 @@ pub struct CalendarRow {
     pub failed_at_ms: Option<i64>,
     /// When its way of being pulled was last changed.
     pub mode_at_ms: Option<i64>,
+}
+
+/// A calendar to put an event into.
+#[derive(Clone, PartialEq, Eq)]
+pub struct CalendarChoice {
+    /// The local identity.
+    pub key: Key,
+    /// The server's id.
+    pub remote_id: RemoteId,
+    /// The displayed name.
+    pub name: String,
+    /// The mailbox's default calendar.
+    pub is_default: bool,
+    /// Whether the user may write into it.
+    pub can_edit: bool,
+}
+
+impl std::fmt::Debug for CalendarChoice {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("CalendarChoice")
+            .field("key", &self.key)
+            .field("can_edit", &self.can_edit)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The calendar with this key, or the default one.
+pub(super) fn choice(conn: &Connection, key: Option<Key>) -> Result<Option<CalendarChoice>, MirrorError> {
+    conn.prepare_cached(CHOICE)
+        .and_then(|mut s| {
+            s.query_row([key.as_ref().map(Key::as_bytes)], |row| {
+                Ok(CalendarChoice {
+                    key: Key::from_bytes(row.get(0)?),
+                    remote_id: RemoteId::new(row.get::<_, String>(1)?),
+                    name: row.get(2)?,
+                    is_default: row.get(3)?,
+                    can_edit: row.get(4)?,
+                })
+            })
+            .optional()
+        })
+        .doing("reading a calendar")
+}
+
+/// The row of the calendar that holds an event or is to hold it, and the generation of what is written there now.
+pub(super) fn place(conn: &Connection, calendar: Key, event: Key) -> Result<Option<(i64, i64)>, MirrorError> {
+    conn.prepare_cached(PLACE)
+        .and_then(|mut s| {
+            s.query_row((calendar.as_bytes(), event.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
+        .doing("reading a calendar")
 }
 
 impl Mirror {
@@ -130,9 +191,11 @@ impl Mirror {
 
     /// Removes a calendar the server no longer has, with its events. Answers how many events went.
     pub fn remove_calendar(&mut self, calendar_id: i64, now_ms: i64) -> Result<u64, MirrorError> {
-        let tx = self.conn.transaction().doing("removing a calendar")?;
+        let Mirror { conn, zones, .. } = self;
+        let tx = conn.transaction().doing("removing a calendar")?;
         let mut removed = 0;
         {
+            let painter = Painter { conn: &tx, zones };
             let mut feed = Feed::new(&tx, now_ms)?;
             event::rehome_masters(&tx, calendar_id)?;
             let ids: Vec<i64> = tx
@@ -140,7 +203,7 @@ impl Mirror {
                 .and_then(|mut s| s.query_map([calendar_id], |row| row.get(0)).and_then(Iterator::collect))
                 .doing("removing a calendar")?;
             for id in ids {
-                removed += u64::from(event::delete(&tx, &mut feed, id)?);
+                removed += u64::from(event::delete(&painter, &mut feed, id, Gone::There)?);
             }
         }
         round::forget(&tx, calendar_id)?;

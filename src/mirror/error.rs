@@ -23,6 +23,24 @@ pub enum MirrorError {
         /// The newest this program knows.
         known: i32,
     },
+    /// The file was written by an older program and not brought up yet; only the engine does that.
+    #[error(
+        "{path} is of an older program (schema {found}, this one needs {known}); run `calmirror sync` once"
+    )]
+    Outdated {
+        /// Which file.
+        path: PathBuf,
+        /// The schema version in the file.
+        found: i32,
+        /// The one needed.
+        known: i32,
+    },
+    /// No more edits are taken.
+    #[error("{max} edits wait to be sent already; connect and run `calmirror sync`, or discard some of them")]
+    OutboxFull {
+        /// The most that may wait.
+        max: u64,
+    },
     /// A migration failed.
     #[error("the mirror {path} could not be brought to this program's schema: {source}")]
     Migration {
@@ -68,6 +86,8 @@ impl MirrorError {
             MirrorError::Damaged { .. } => true,
             MirrorError::Sqlite { source, .. } => is_damage(source),
             MirrorError::Newer { .. }
+            | MirrorError::Outdated { .. }
+            | MirrorError::OutboxFull { .. }
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
@@ -82,9 +102,11 @@ impl MirrorError {
     pub fn kind(&self) -> &'static str {
         match self {
             MirrorError::Newer { .. } => "mirror_newer",
+            MirrorError::OutboxFull { .. } => "outbox_full",
             _ if self.is_damage() => "mirror_damaged",
             MirrorError::Damaged { .. }
             | MirrorError::Sqlite { .. }
+            | MirrorError::Outdated { .. }
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
@@ -101,6 +123,8 @@ impl MirrorError {
             }
             MirrorError::Io { source, .. } => source.kind() == std::io::ErrorKind::StorageFull,
             MirrorError::Newer { .. }
+            | MirrorError::Outdated { .. }
+            | MirrorError::OutboxFull { .. }
             | MirrorError::Migration { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Absent { .. }

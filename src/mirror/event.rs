@@ -3,14 +3,17 @@ use std::collections::BTreeMap;
 use rusqlite::{CachedStatement, Connection, OptionalExtension, ToSql};
 
 use crate::merge::{Fingerprint, Frame, Pass, Plan, RowStep, Stored};
+use crate::mirror::alias::{self, Aliases};
 use crate::mirror::change::{Feed, What};
+use crate::mirror::draft::{self, Painter, Told};
 use crate::mirror::event_body::Bodies;
 use crate::mirror::event_text::Texts;
 use crate::mirror::hydration::{self, Need};
 use crate::mirror::removal;
 use crate::mirror::round::{self, Cursor};
-use crate::mirror::{Doing, Mirror, MirrorError};
-use crate::model::{Attendee, Details, EventKind, EventRecord, Key, RemoteId};
+use crate::mirror::{Doing, Mirror, MirrorError, outbox, settle};
+use crate::model::{Action, Attendee, Details, EventKind, EventRecord, Key, RemoteId};
+use crate::zones::Zones;
 
 /// What one write did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -74,35 +77,17 @@ const REHOME: &str = "UPDATE event SET calendar_id =
     WHERE calendar_id = ?1 AND kind = 'master'
       AND EXISTS (SELECT 1 FROM event i WHERE i.series_id = event.id AND i.calendar_id <> ?1)";
 const DELETE: &str = "DELETE FROM event WHERE id = ?1";
+const SET_KEY: &str = "UPDATE event SET key = ?2 WHERE key = ?1";
+const ID_OF: &str = "SELECT id FROM event WHERE key = ?1";
+const INSTANCES: &str = "SELECT id FROM event WHERE series_id = ?1 AND id <> ?1 ORDER BY id";
 /// Walks an index, never the table.
 const COUNT: &str =
     "SELECT count(*) FROM event WHERE calendar_id = ?1 AND is_present = 1 AND kind <> 'master'";
 
 impl Mirror {
-    /// The stored row of each key, in the same order.
+    /// The stored row of each key, in the same order. Events made here are found by the hash of their remote id, too.
     pub fn stored(&self, keys: impl IntoIterator<Item = Key>) -> Result<Vec<Option<Stored>>, MirrorError> {
-        let mut statement = self.conn.prepare_cached(STORED).doing("looking up rows")?;
-        keys.into_iter()
-            .map(|key| {
-                statement
-                    .query_row([key.as_bytes()], |row| {
-                        let kind: String = row.get(2)?;
-                        Ok(Stored {
-                            id: row.get(0)?,
-                            calendar_id: row.get(1)?,
-                            kind: EventKind::from_code(&kind).unwrap_or(EventKind::Single),
-                            is_present: row.get(3)?,
-                            seen_gen: row.get(4)?,
-                            fingerprint: row.get(5)?,
-                            change_key: row.get(6)?,
-                            series_id: row.get(7)?,
-                            has_removal: row.get(8)?,
-                        })
-                    })
-                    .optional()
-                    .doing("looking up rows")
-            })
-            .collect()
+        stored(&self.conn, keys.into_iter().map(|key| self.aliases.own(key)))
     }
 
     /// Carries out a plan with its marks, feed rows and cursor, in one transaction.
@@ -112,29 +97,14 @@ impl Mirror {
         cursor: &Cursor<'_>,
         now_ms: i64,
     ) -> Result<Committed, MirrorError> {
-        let tx = self.conn.transaction().doing("committing a page")?;
-        let mut committed = Committed::default();
-        {
-            let mut hand = Hand::new(&tx, plan.frame, now_ms)?;
-            for step in &plan.steps {
-                hand.carry_out(step, &mut committed)?;
-            }
-            for series in &plan.dirty_series {
-                if let Some(series) = hand.find(series)? {
-                    hand.mark_dirty(series.id)?;
-                }
-            }
-            for series_id in &plan.dirty_rows {
-                hand.mark_dirty(*series_id)?;
-            }
-            for series in &plan.stale_series {
-                if let Some(series) = hand.find(series)? {
-                    hydration::queue(&tx, series.id, plan.frame.calendar_id, Need::Master, now_ms)?;
-                }
-            }
-        }
+        let Mirror { conn, aliases, zones, .. } = self;
+        let tx = conn.transaction().doing("committing a page")?;
+        let (committed, made) = write(&tx, aliases, zones, plan, now_ms)?;
         round::advance(&tx, plan.frame.calendar_id, cursor)?;
         tx.commit().doing("committing a page")?;
+        for (remote, local) in made {
+            aliases.insert(remote, local);
+        }
         Ok(committed)
     }
 
@@ -142,6 +112,74 @@ impl Mirror {
     pub fn count_events(&self, calendar_id: i64) -> Result<u64, MirrorError> {
         count(&self.conn, calendar_id)
     }
+}
+
+pub(super) fn stored(
+    conn: &Connection,
+    keys: impl IntoIterator<Item = Key>,
+) -> Result<Vec<Option<Stored>>, MirrorError> {
+    let mut statement = conn.prepare_cached(STORED).doing("looking up rows")?;
+    keys.into_iter()
+        .map(|key| {
+            statement
+                .query_row([key.as_bytes()], |row| {
+                    let kind: String = row.get(2)?;
+                    Ok(Stored {
+                        id: row.get(0)?,
+                        calendar_id: row.get(1)?,
+                        kind: EventKind::from_code(&kind).unwrap_or(EventKind::Single),
+                        is_present: row.get(3)?,
+                        seen_gen: row.get(4)?,
+                        fingerprint: row.get(5)?,
+                        change_key: row.get(6)?,
+                        series_id: row.get(7)?,
+                        has_removal: row.get(8)?,
+                    })
+                })
+                .optional()
+                .doing("looking up rows")
+        })
+        .collect()
+}
+
+/// Carries out a plan inside somebody's transaction, and draws what open edits of its rows show. Answers also the
+/// aliases of creates whose answers were lost and whose events have come now.
+pub(super) fn write(
+    conn: &Connection,
+    aliases: &Aliases,
+    zones: &Zones,
+    plan: &Plan,
+    now_ms: i64,
+) -> Result<(Committed, Vec<(Key, Key)>), MirrorError> {
+    let mut committed = Committed::default();
+    let mut hand = Hand::new(conn, plan.frame, aliases, zones, now_ms)?;
+    for step in &plan.steps {
+        hand.carry_out(step, &mut committed)?;
+    }
+    for series in &plan.dirty_series {
+        if let Some(series) = hand.find(&aliases.own(*series))? {
+            hand.mark_dirty(series.id)?;
+        }
+    }
+    for series_id in &plan.dirty_rows {
+        hand.mark_dirty(*series_id)?;
+    }
+    for series in &plan.stale_series {
+        if let Some(series) = hand.find(&aliases.own(*series))? {
+            hydration::queue(conn, series.id, plan.frame.calendar_id, Need::Master, now_ms)?;
+        }
+    }
+    hand.redraw()?;
+    Ok((committed, hand.made))
+}
+
+/// Why a row goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Gone {
+    /// The event is gone on the server.
+    There,
+    /// The window has moved past it; the event may well be there.
+    OutOfWindow,
 }
 
 pub(crate) fn count(conn: &Connection, calendar_id: i64) -> Result<u64, MirrorError> {
@@ -155,8 +193,15 @@ pub(crate) fn rehome_masters(conn: &Connection, calendar_id: i64) -> Result<(), 
     conn.prepare_cached(REHOME).and_then(|mut s| s.execute([calendar_id])).map(|_| ()).doing("moving series")
 }
 
-/// Deletes one row with its feed row. The rows that hang on it go with it.
-pub(crate) fn delete(conn: &Connection, feed: &mut Feed<'_>, event_id: i64) -> Result<bool, MirrorError> {
+/// Deletes one row with its feed row. The rows that hang on it go with it; what the user edited of it stays. Its open
+/// deletion is done when the event is gone on the server.
+pub(crate) fn delete(
+    painter: &Painter<'_>,
+    feed: &mut Feed<'_>,
+    event_id: i64,
+    gone: Gone,
+) -> Result<bool, MirrorError> {
+    let conn = painter.conn;
     let found: Option<([u8; 16], bool)> = conn
         .prepare_cached(KEY_OF)
         .and_then(|mut s| s.query_row([event_id], |row| Ok((row.get(0)?, row.get(1)?))).optional())
@@ -167,7 +212,66 @@ pub(crate) fn delete(conn: &Connection, feed: &mut Feed<'_>, event_id: i64) -> R
     if is_shown {
         feed.append(&key, What::Remove)?;
     }
+    let event = Key::from_bytes(key);
+    if draft::exists(conn, event)? || outbox::concerns(conn, event, None)? {
+        if gone == Gone::There {
+            for edit in outbox::showing(conn, event, None)? {
+                if matches!(edit.intent.action(), Action::Delete | Action::Cancel) {
+                    outbox::drop_edit(conn, edit.n)?;
+                }
+            }
+        }
+        painter.redraw(feed, event, if is_shown { Told::Removed } else { Told::Nothing })?;
+    }
     Ok(is_shown)
+}
+
+/// Deletes the row of an event that is gone on the server; of a series its instances, too.
+pub(super) fn delete_by_key(
+    painter: &Painter<'_>,
+    feed: &mut Feed<'_>,
+    event: Key,
+) -> Result<(), MirrorError> {
+    let id: Option<i64> = painter
+        .conn
+        .prepare_cached(ID_OF)
+        .and_then(|mut s| s.query_row([event.as_bytes()], |row| row.get(0)).optional())
+        .doing("removing a row")?;
+    let Some(id) = id else { return Ok(()) };
+    let instances: Vec<i64> = painter
+        .conn
+        .prepare_cached(INSTANCES)
+        .and_then(|mut s| s.query_map([id], |row| row.get(0)).and_then(Iterator::collect))
+        .doing("removing a series")?;
+    for instance in instances {
+        delete(painter, feed, instance, Gone::There)?;
+    }
+    delete(painter, feed, id, Gone::There).map(|_| ())
+}
+
+/// Queues a series to be read again.
+pub(super) fn mark_dirty(
+    conn: &Connection,
+    series: Key,
+    calendar_id: i64,
+    now_ms: i64,
+) -> Result<(), MirrorError> {
+    let id: Option<i64> = conn
+        .prepare_cached(ID_OF)
+        .and_then(|mut s| s.query_row([series.as_bytes()], |row| row.get(0)).optional())
+        .doing("queueing a series")?;
+    match id {
+        Some(id) => hydration::queue(conn, id, calendar_id, Need::Series, now_ms),
+        None => Ok(()),
+    }
+}
+
+/// Gives a row that came before its create was answered the local id of that create. Answers whether there was one.
+pub(super) fn set_key(conn: &Connection, from: Key, to: Key) -> Result<bool, MirrorError> {
+    conn.prepare_cached(SET_KEY)
+        .and_then(|mut s| s.execute((from.as_bytes(), to.as_bytes())))
+        .map(|changed| changed > 0)
+        .doing("renaming a row")
 }
 
 /// The prepared statements of one page.
@@ -184,6 +288,21 @@ struct Hand<'c> {
     texts: Texts<'c>,
     /// Rows of the series met on this page.
     series: BTreeMap<Key, Series>,
+    aliases: &'c Aliases,
+    zones: &'c Zones,
+    /// Whether any edit is open: else no row can have a draft.
+    has_edits: bool,
+    /// Rows that were written while edits are open.
+    touched: Vec<Touched>,
+    /// Aliases made on this page.
+    made: Vec<(Key, Key)>,
+}
+
+/// A row that was written.
+struct Touched {
+    key: Key,
+    series: Option<Key>,
+    is_master: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -194,7 +313,13 @@ struct Series {
 }
 
 impl<'c> Hand<'c> {
-    fn new(conn: &'c Connection, frame: Frame, now_ms: i64) -> Result<Hand<'c>, MirrorError> {
+    fn new(
+        conn: &'c Connection,
+        frame: Frame,
+        aliases: &'c Aliases,
+        zones: &'c Zones,
+        now_ms: i64,
+    ) -> Result<Hand<'c>, MirrorError> {
         Ok(Hand {
             conn,
             frame,
@@ -207,12 +332,18 @@ impl<'c> Hand<'c> {
             bodies: Bodies::new(conn)?,
             texts: Texts::new(conn)?,
             series: BTreeMap::new(),
+            aliases,
+            zones,
+            has_edits: !outbox::is_empty(conn)?,
+            touched: Vec::new(),
+            made: Vec::new(),
         })
     }
 
     fn carry_out(&mut self, step: &RowStep, committed: &mut Committed) -> Result<(), MirrorError> {
         match step {
             RowStep::Insert { key, record, fingerprint } => {
+                let key = &self.adopt(*key, record)?;
                 // An occurrence earlier on this page, or this very row, may have made it already as that of a series.
                 self.series_of(record)?;
                 if let Some(series) = self.series.get(key).copied() {
@@ -223,7 +354,7 @@ impl<'c> Hand<'c> {
                 committed.inserted += u64::from(record.kind != EventKind::Master);
             }
             RowStep::Rewrite { id, key, was_shown, record, fingerprint } => {
-                self.rewrite(*id, key, record, fingerprint, *was_shown)?;
+                self.rewrite(*id, &self.aliases.own(*key), record, fingerprint, *was_shown)?;
                 committed.rewritten += 1;
             }
             RowStep::Rekey { id, change_key, has_removal } => {
@@ -231,6 +362,10 @@ impl<'c> Hand<'c> {
                     .prepare_cached(REKEY)
                     .and_then(|mut s| s.execute((id, change_key, self.frame.generation)))
                     .doing("noting a version")?;
+                if self.has_edits {
+                    let key = Key::from_bytes(self.key_of(*id)?);
+                    self.touched.push(Touched { key, series: None, is_master: false });
+                }
                 self.end_removal(*id, *has_removal)?;
                 committed.rekeyed += 1;
             }
@@ -269,12 +404,50 @@ impl<'c> Hand<'c> {
     /// A row that is delivered again is not removed; when its removal was held, it stops looking unconfirmed.
     fn end_removal(&mut self, event_id: i64, has_removal: bool) -> Result<(), MirrorError> {
         if has_removal && removal::end(self.conn, event_id)? {
-            let key: [u8; 16] = self
-                .conn
-                .prepare_cached(KEY_OF)
-                .and_then(|mut s| s.query_row([event_id], |row| row.get(0)))
-                .doing("reading a key")?;
+            let key = self.key_of(event_id)?;
             self.feed.append(&key, What::Put)?;
+        }
+        Ok(())
+    }
+
+    fn key_of(&self, event_id: i64) -> Result<[u8; 16], MirrorError> {
+        self.conn
+            .prepare_cached(KEY_OF)
+            .and_then(|mut s| s.query_row([event_id], |row| row.get(0)))
+            .doing("reading a key")
+    }
+
+    /// The local id for a new row. One that a create of ours made, whose answer was lost, has that create's id: it
+    /// has landed.
+    fn adopt(&mut self, remote: Key, record: &EventRecord) -> Result<Key, MirrorError> {
+        let key = self.aliases.own(remote);
+        let transaction_id = record.details.as_deref().and_then(|details| details.transaction_id.as_deref());
+        let Some(transaction_id) = transaction_id.filter(|_| self.has_edits && key == remote) else {
+            return Ok(key);
+        };
+        let Some(edit) = outbox::open_create(self.conn, transaction_id)? else { return Ok(key) };
+        alias::put(self.conn, remote, edit.event)?;
+        outbox::drop_edit(self.conn, edit.n)?;
+        settle::pass_on(self.conn, self.zones, &edit, record)?;
+        self.made.push((remote, edit.event));
+        Ok(edit.event)
+    }
+
+    /// Draws what open edits of the written rows show now.
+    fn redraw(&mut self) -> Result<(), MirrorError> {
+        let painter = Painter { conn: self.conn, zones: self.zones };
+        for Touched { key, series, is_master } in std::mem::take(&mut self.touched) {
+            if !outbox::concerns(self.conn, key, series)? && !draft::exists(self.conn, key)? {
+                continue;
+            }
+            outbox::rehome(self.conn, key)?;
+            if !is_master {
+                painter.redraw(&mut self.feed, key, Told::Put)?;
+            } else if outbox::showing(self.conn, key, None)?.is_empty() {
+                painter.redraw_edited_instances(&mut self.feed, key)?;
+            } else {
+                painter.redraw(&mut self.feed, key, Told::Nothing)?;
+            }
         }
         Ok(())
     }
@@ -327,6 +500,10 @@ impl<'c> Hand<'c> {
     ) -> Result<(), MirrorError> {
         let details = record.details.as_deref().filter(|_| record.kind != EventKind::Occurrence);
         self.bodies.put(id, details, is_new)?;
+        if self.has_edits {
+            let series = record.series.as_ref().map(|series| self.aliases.of(series));
+            self.touched.push(Touched { key: *key, series, is_master: record.kind == EventKind::Master });
+        }
         match record.kind {
             EventKind::Master => {
                 self.texts.queue(id)?;
@@ -355,7 +532,7 @@ impl<'c> Hand<'c> {
     /// The row of the record's series; makes a placeholder and queues its fetching when there is none.
     fn series_of(&mut self, record: &EventRecord) -> Result<Option<i64>, MirrorError> {
         let Some(remote_id) = record.series.as_ref() else { return Ok(None) };
-        let key = Key::of_remote(remote_id.as_str());
+        let key = self.aliases.of(remote_id);
         if let Some(series) = self.series.get(&key) {
             return Ok(Some(series.id));
         }
@@ -434,9 +611,7 @@ impl<'r> Columns<'r> {
             record,
             details,
             attendees: details.and_then(|d| attendees_json(&d.attendees)),
-            categories: details
-                .filter(|d| !d.categories.is_empty())
-                .and_then(|d| serde_json::to_string(&d.categories).ok()),
+            categories: details.and_then(|d| categories_json(&d.categories)),
             is_all_day: details.map(|d| d.is_all_day),
             is_cancelled: details.map(|d| d.is_cancelled),
             is_organizer: details.map(|d| d.is_organizer),
@@ -505,7 +680,7 @@ impl<'r> Columns<'r> {
     }
 }
 
-fn attendees_json(attendees: &[Attendee]) -> Option<String> {
+pub(super) fn attendees_json(attendees: &[Attendee]) -> Option<String> {
     if attendees.is_empty() {
         return None;
     }
@@ -519,6 +694,10 @@ fn attendees_json(attendees: &[Attendee]) -> Option<String> {
         })
         .collect();
     serde_json::to_string(&rows).ok()
+}
+
+pub(super) fn categories_json(categories: &[String]) -> Option<String> {
+    if categories.is_empty() { None } else { serde_json::to_string(categories).ok() }
 }
 
 #[cfg(test)]

@@ -1,11 +1,13 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use crate::mirror::account::REBUILT;
+use crate::mirror::alias::Aliases;
 use crate::mirror::error::is_damage;
-use crate::mirror::{Doing, MirrorError, account, change, schema};
+use crate::mirror::{Doing, MirrorError, account, change, salvage, schema};
+use crate::zones::Zones;
 
 mod embedded {
     refinery::embed_migrations!("migrations");
@@ -17,12 +19,14 @@ const WAL_PAGES: u32 = 16_000;
 const CACHE_KIB: u32 = 12_000;
 /// Prepared statements kept.
 const STATEMENTS_MAX: usize = 64;
-/// How long the writer waits for a reader that holds a lock it needs (checkpoints only).
+/// How long the writer waits for whoever records an edit, and for a reader that holds a lock it needs (checkpoints).
 const BUSY_MS: u64 = 5_000;
 
 /// The one writer of an account's mirror.
 pub struct Mirror {
     pub(crate) conn: Connection,
+    pub(super) aliases: Aliases,
+    pub(super) zones: Zones,
     path: PathBuf,
 }
 
@@ -66,6 +70,7 @@ impl Mirror {
                 let mut mirror = Mirror::open_as_is(path)?;
                 change::begin_feed(&mirror.conn, now_ms)?;
                 mirror.note_fault(REBUILT, now_ms)?;
+                salvage::salvage(&mut mirror, &set_aside, now_ms)?;
                 Ok((mirror, Opening::Rebuilt { set_aside }))
             }
             Err(error) => Err(error),
@@ -115,7 +120,17 @@ impl Mirror {
             }
         }
         account::set_clean(&conn, false)?;
-        Ok(Mirror { conn, path: path.to_path_buf() })
+        // Edits are written by others: a transaction that reads first must not find itself overtaken.
+        conn.set_transaction_behavior(TransactionBehavior::Immediate);
+        let aliases = Aliases::load(&conn)?;
+        Ok(Mirror { conn, aliases, zones: Zones::bundled(), path: path.to_path_buf() })
+    }
+
+    /// Uses these zones to show how an edit of a series moves its instances.
+    #[must_use]
+    pub fn with_zones(mut self, zones: Zones) -> Mirror {
+        self.zones = zones;
+        self
     }
 
     /// Where the file is.
@@ -198,6 +213,14 @@ fn set_aside(path: &Path, now_ms: i64) -> Result<PathBuf, MirrorError> {
             .map_err(|source| MirrorError::Io { path: from.clone(), source })?;
     }
     Ok(target)
+}
+
+/// A file as the program of an earlier schema left it.
+#[cfg(test)]
+pub(super) fn make_of_version(path: &Path, version: i32) {
+    let mut conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "journal_mode", "wal").unwrap();
+    embedded::migrations::runner().set_target(refinery::Target::Version(version)).run(&mut conn).unwrap();
 }
 
 #[cfg(test)]

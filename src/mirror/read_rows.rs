@@ -8,7 +8,7 @@ use rusqlite::{Row, Rows, named_params};
 use crate::mirror::{MirrorError, Reader};
 use crate::model::{
     Attendee, AttendeeType, DAY_MS, Details, EventKind, EventView, Importance, Key, OnlineMeeting,
-    OnlineProvider, Person, RemoteId, Response, Sensitivity, ShowAs, Window,
+    OnlineProvider, Pending, Person, RemoteId, Response, Sensitivity, ShowAs, Window,
 };
 
 /// How far the wall clock of any zone was ever from UTC: Manila until 1844, -15:56. An all-day row is stored as if
@@ -46,6 +46,31 @@ macro_rules! event_columns {
          coalesce(e.web_link, m.web_link)"
     };
 }
+pub(super) use event_columns;
+
+/// How many those are.
+pub(super) const EVENT_COLUMNS_COUNT: usize = 29;
+
+/// The same of a draft, and its marks.
+macro_rules! draft_columns {
+    () => {
+        "d.key, d.calendar_key, d.kind, d.series_key, d.remote_id, d.change_key, d.start_ms, d.end_ms, \
+         EXISTS (SELECT 1 FROM event e CROSS JOIN removal r ON r.event_id = e.id WHERE e.key = d.key AND r.is_held = 1), \
+         d.is_all_day, d.is_cancelled, d.is_organizer, d.show_as, d.sensitivity, d.importance, d.response, \
+         d.reminder_minutes, d.ical_uid, d.subject, d.body_preview, d.location, d.original_time_zone, d.organizer_name, \
+         d.organizer_address, d.attendees, d.categories, d.online_provider, d.online_join_url, d.web_link, d.pending, \
+         d.is_conflict"
+    };
+}
+
+/// A draft that is shown. In a new file that has not listed its calendars yet it is, too.
+macro_rules! drawn {
+    () => {
+        " d.is_hidden = 0 AND NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0) \
+         AND (:calendars IS NULL OR d.calendar_key IN (SELECT unhex(value) FROM json_each(:calendars))) "
+    };
+}
+pub(super) use drawn;
 
 /// What a row needs beside itself. CROSS JOIN: SQLite never begins with the calendars.
 macro_rules! joined {
@@ -62,10 +87,20 @@ macro_rules! shown {
     };
 }
 
+/// A row that no draft stands for. Asked only where there are drafts: it costs a look-up a row.
+macro_rules! undrafted {
+    () => {
+        " NOT EXISTS (SELECT 1 FROM draft d WHERE d.key = e.key) AND e.is_present = 1 AND e.kind <> 'master' "
+    };
+}
+
 /// Both ends at midnights: perhaps all-day, which only the series of an occurrence can tell.
 macro_rules! at_midnights {
     () => {
         "(e.start_ms % 86400000 = 0 AND e.end_ms % 86400000 = 0)"
+    };
+    (draft) => {
+        "(d.start_ms % 86400000 = 0 AND d.end_ms % 86400000 = 0)"
     };
 }
 
@@ -78,72 +113,136 @@ macro_rules! of_calendars {
 /// Overlaps `[from, to)`, exactly for timed rows; rows at midnights are taken from `ZONE_MS` around it, because they
 /// may be all-day. `short` is `SHORT_MS` before the widened range: what begins earlier and reaches it is long.
 /// Reading the start index from its beginning instead costs 37 ms in 100,000 rows.
-pub(super) const OVERLAPPING: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    shown!(),
-    "AND e.start_ms >= :short AND e.start_ms < :to_wide \
+macro_rules! overlapping {
+    ($shown:ident) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :short AND e.start_ms < :to_wide \
      AND (e.end_ms > :from_wide OR e.start_ms >= :from_wide) \
      AND (",
-    at_midnights!(),
-    " OR (e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from)))",
-    of_calendars!(),
-    "UNION ALL SELECT ",
-    event_columns!(),
-    " FROM event e INDEXED BY event_long",
-    joined!(),
-    "WHERE",
-    shown!(),
-    "AND e.end_ms - e.start_ms > 86400000 AND e.end_ms > :from_wide AND e.start_ms < :short \
+            at_midnights!(),
+            " OR (e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from)))",
+            of_calendars!(),
+            "UNION ALL SELECT ",
+            event_columns!(),
+            " FROM event e INDEXED BY event_long",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.end_ms - e.start_ms > 86400000 AND e.end_ms > :from_wide AND e.start_ms < :short \
      AND (",
-    at_midnights!(),
-    " OR e.end_ms > :from)",
-    of_calendars!(),
-);
+            at_midnights!(),
+            " OR e.end_ms > :from)",
+            of_calendars!(),
+        )
+    };
+}
+pub(super) const OVERLAPPING: &str = overlapping!(shown);
+pub(super) const OVERLAPPING_UNDRAFTED: &str = overlapping!(undrafted);
 
 /// Timed rows that begin in `[from, to)`, in order of their start. Read only as far as needed.
-pub(super) const UPCOMING_TIMED: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    shown!(),
-    "AND e.start_ms >= :from AND e.start_ms < :to \
+macro_rules! upcoming_timed {
+    ($shown:ident) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :from AND e.start_ms < :to \
      AND NOT (",
-    at_midnights!(),
-    " AND coalesce(e.is_all_day, m.is_all_day, 0) = 1)",
-    of_calendars!(),
-    "ORDER BY e.start_ms",
-);
+            at_midnights!(),
+            " AND coalesce(e.is_all_day, m.is_all_day, 0) = 1)",
+            of_calendars!(),
+            "ORDER BY e.start_ms",
+        )
+    };
+}
+pub(super) const UPCOMING_TIMED: &str = upcoming_timed!(shown);
+pub(super) const UPCOMING_TIMED_UNDRAFTED: &str = upcoming_timed!(undrafted);
 
 /// The same for all-day rows, by their dates as if in UTC.
-pub(super) const UPCOMING_ALL_DAY: &str = concat!(
-    "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    shown!(),
-    "AND e.start_ms >= :from AND e.start_ms < :to AND ",
-    at_midnights!(),
-    " AND coalesce(e.is_all_day, m.is_all_day) = 1",
-    of_calendars!(),
-    "ORDER BY e.start_ms",
-);
+macro_rules! upcoming_all_day {
+    ($shown:ident) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.start_ms >= :from AND e.start_ms < :to AND ",
+            at_midnights!(),
+            " AND coalesce(e.is_all_day, m.is_all_day) = 1",
+            of_calendars!(),
+            "ORDER BY e.start_ms",
+        )
+    };
+}
+pub(super) const UPCOMING_ALL_DAY: &str = upcoming_all_day!(shown);
+pub(super) const UPCOMING_ALL_DAY_UNDRAFTED: &str = upcoming_all_day!(undrafted);
 
 /// The rows whose keys lie in a range: one key, or all with a prefix. Two are enough to know it is not unique.
-pub(super) const BY_KEYS: &str = concat!(
+macro_rules! by_keys {
+    ($shown:ident) => {
+        concat!(
+            "SELECT ",
+            event_columns!(),
+            " FROM event e",
+            joined!(),
+            "WHERE",
+            $shown!(),
+            "AND e.key BETWEEN :first AND :last ORDER BY e.key LIMIT 2",
+        )
+    };
+}
+pub(super) const BY_KEYS: &str = by_keys!(shown);
+pub(super) const BY_KEYS_UNDRAFTED: &str = by_keys!(undrafted);
+
+/// Drafts that overlap, as `OVERLAPPING` does.
+pub(super) const DRAFTS_OVERLAPPING: &str = concat!(
     "SELECT ",
-    event_columns!(),
-    " FROM event e",
-    joined!(),
-    "WHERE",
-    shown!(),
-    "AND e.key BETWEEN :first AND :last ORDER BY e.key LIMIT 2",
+    draft_columns!(),
+    " FROM draft d WHERE",
+    drawn!(),
+    "AND d.start_ms < :to_wide AND (d.end_ms > :from_wide OR d.start_ms >= :from_wide) AND (",
+    at_midnights!(draft),
+    " OR (d.start_ms < :to AND (d.end_ms > :from OR d.start_ms >= :from)))"
+);
+
+/// Drafts that begin in `[from, to)`, of either kind.
+pub(super) const DRAFTS_UPCOMING: &str = concat!(
+    "SELECT ",
+    draft_columns!(),
+    " FROM draft d WHERE",
+    drawn!(),
+    "AND d.start_ms >= :from AND d.start_ms < :to \
+     AND (d.is_all_day = 1 AND ",
+    at_midnights!(draft),
+    ") = :is_all_day ORDER BY d.start_ms"
+);
+
+/// Drafts whose keys lie in a range, as `BY_KEYS`.
+pub(super) const DRAFTS_BY_KEYS: &str = concat!(
+    "SELECT ",
+    draft_columns!(),
+    " FROM draft d WHERE",
+    drawn!(),
+    "AND d.key BETWEEN :first AND :last ORDER BY d.key LIMIT 2",
+);
+
+/// The drafts with these ids.
+const DRAFTS_BY_IDS: &str = concat!(
+    "SELECT ",
+    draft_columns!(),
+    " FROM json_each(:ids) j CROSS JOIN draft d ON d.id = j.value WHERE",
+    drawn!(),
 );
 
 /// The rows with these ids.
@@ -161,22 +260,43 @@ pub(super) const BODY: &str = "SELECT b.body FROM event e \
      CROSS JOIN event_body b ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END \
      WHERE e.key = :key";
 
+/// NULL: as its row has it; empty: none.
+const BODY_OF_DRAFT: &str = "SELECT d.body FROM draft d WHERE d.key = :key";
+
 impl Reader {
     /// The rows that overlap `window`, and all-day rows that may overlap it in some zone; in no order.
     ///
     /// # Errors
     /// As every reading: a damaged file, or SQLite's refusal.
     pub fn overlapping(&self, window: Window, calendars: &[Key]) -> Result<Vec<EventView>, MirrorError> {
-        self.prepared(OVERLAPPING, "reading a range", |statement| {
-            let from_wide = window.from_ms.saturating_sub(ZONE_MS);
+        let _snapshot = self.snapshot()?;
+        self.overlaps(window, calendars)
+    }
+
+    fn overlaps(&self, window: Window, calendars: &[Key]) -> Result<Vec<EventView>, MirrorError> {
+        let from_wide = window.from_ms.saturating_sub(ZONE_MS);
+        let to_wide = window.to_ms.saturating_add(ZONE_MS);
+        let calendars = keys_json(calendars);
+        let has_drafts = self.has_drafts()?;
+        let sql = if has_drafts { OVERLAPPING_UNDRAFTED } else { OVERLAPPING };
+        let mut found = self.prepared(sql, "reading a range", |statement| {
             let mut rows = statement.query(named_params! {
-                ":from": window.from_ms, ":to": window.to_ms,
-                ":from_wide": from_wide, ":to_wide": window.to_ms.saturating_add(ZONE_MS),
-                ":short": from_wide.saturating_sub(SHORT_MS),
-                ":calendars": keys_json(calendars),
+                ":from": window.from_ms, ":to": window.to_ms, ":from_wide": from_wide, ":to_wide": to_wide,
+                ":short": from_wide.saturating_sub(SHORT_MS), ":calendars": calendars,
             })?;
             all(&mut rows)
-        })
+        })?;
+        if has_drafts {
+            let drafts = self.prepared(DRAFTS_OVERLAPPING, "reading a range of drafts", |statement| {
+                let mut rows = statement.query(named_params! {
+                    ":from": window.from_ms, ":to": window.to_ms, ":from_wide": from_wide, ":to_wide": to_wide,
+                    ":calendars": calendars,
+                })?;
+                drafts(&mut rows)
+            })?;
+            found.extend(drafts);
+        }
+        Ok(found)
     }
 
     /// The rows that run at `window.from_ms` or begin in the window, up to the first `count` of those that begin:
@@ -192,8 +312,8 @@ impl Reader {
     ) -> Result<Vec<EventView>, MirrorError> {
         let _snapshot = self.snapshot()?;
         let instant = Window { from_ms: window.from_ms, to_ms: window.from_ms.saturating_add(1) };
-        let mut found = self.overlapping(instant, calendars)?;
-        let timed = self.upcoming(UPCOMING_TIMED, window, calendars, count)?;
+        let mut found = self.overlaps(instant, calendars)?;
+        let timed = self.upcoming(Upcoming::Timed, window, calendars, count)?;
         // Without `count` timed ones, nothing says that a later all-day row comes too late.
         let last_ms = match timed.last() {
             Some(last) if timed.len() >= count => last.start_ms,
@@ -204,7 +324,7 @@ impl Reader {
             from_ms: instant.to_ms.saturating_add(ZONE_MS),
             to_ms: last_ms.saturating_add(1).saturating_add(ZONE_MS),
         };
-        let all_day = self.upcoming(UPCOMING_ALL_DAY, all_day, calendars, count)?;
+        let all_day = self.upcoming(Upcoming::AllDay, all_day, calendars, count)?;
         found.extend(timed);
         found.extend(all_day);
         found.sort_by_key(|event| event.key);
@@ -214,26 +334,42 @@ impl Reader {
 
     fn upcoming(
         &self,
-        sql: &'static str,
+        which: Upcoming,
         window: Window,
         calendars: &[Key],
         count: usize,
     ) -> Result<Vec<EventView>, MirrorError> {
-        self.prepared(sql, "reading what comes next", |statement| {
+        let has_drafts = self.has_drafts()?;
+        let calendars = keys_json(calendars);
+        let sql = match (which, has_drafts) {
+            (Upcoming::Timed, false) => UPCOMING_TIMED,
+            (Upcoming::Timed, true) => UPCOMING_TIMED_UNDRAFTED,
+            (Upcoming::AllDay, false) => UPCOMING_ALL_DAY,
+            (Upcoming::AllDay, true) => UPCOMING_ALL_DAY_UNDRAFTED,
+        };
+        let mut found = self.prepared(sql, "reading what comes next", |statement| {
             let mut rows = statement.query(named_params! {
-                ":from": window.from_ms, ":to": window.to_ms, ":calendars": keys_json(calendars),
+                ":from": window.from_ms, ":to": window.to_ms, ":calendars": calendars,
             })?;
-            let mut found: Vec<EventView> = Vec::new();
-            while let Some(row) = rows.next()? {
-                let event = view(row)?;
-                let is_enough = found.len() >= count;
-                if is_enough && found.last().is_none_or(|last| last.start_ms < event.start_ms) {
-                    break;
-                }
-                found.push(event);
+            first(&mut rows, count, view)
+        })?;
+        if has_drafts {
+            let drafts =
+                self.prepared(DRAFTS_UPCOMING, "reading the drafts that come next", |statement| {
+                    let mut rows = statement.query(named_params! {
+                        ":from": window.from_ms, ":to": window.to_ms, ":calendars": calendars,
+                        ":is_all_day": which == Upcoming::AllDay,
+                    })?;
+                    first(&mut rows, count, draft)
+                })?;
+            found.extend(drafts);
+            found.sort_by_key(|event| event.start_ms);
+            let last_ms = count.checked_sub(1).and_then(|last| found.get(last)).map(|last| last.start_ms);
+            if let Some(last_ms) = last_ms {
+                found.retain(|event| event.start_ms <= last_ms);
             }
-            Ok(found)
-        })
+        }
+        Ok(found)
     }
 
     /// The row whose body is wanted whole.
@@ -241,18 +377,49 @@ impl Reader {
     /// # Errors
     /// As every reading.
     pub fn body(&self, key: Key) -> Result<Option<String>, MirrorError> {
-        self.prepared(BODY, "reading a body", |statement| {
-            let mut rows = statement.query(named_params! { ":key": key.as_bytes() })?;
-            rows.next()?.map(|row| row.get(0)).transpose()
-        })
+        let _snapshot = self.snapshot()?;
+        let read = |sql| {
+            self.prepared(sql, "reading a body", |statement| {
+                let mut rows = statement.query(named_params! { ":key": key.as_bytes() })?;
+                rows.next()?.map(|row| row.get::<_, Option<String>>(0)).transpose()
+            })
+        };
+        if self.has_drafts()?
+            && let Some(body) = read(BODY_OF_DRAFT)?.flatten()
+        {
+            return Ok(Some(body).filter(|body| !body.is_empty()));
+        }
+        Ok(read(BODY)?.flatten())
     }
 
     /// The rows whose keys lie between two, two at most.
     pub(super) fn between(&self, first: Key, last: Key) -> Result<Vec<EventView>, MirrorError> {
-        self.prepared(BY_KEYS, "reading an event", |statement| {
+        let _snapshot = self.snapshot()?;
+        let has_drafts = self.has_drafts()?;
+        let sql = if has_drafts { BY_KEYS_UNDRAFTED } else { BY_KEYS };
+        let mut found = self.prepared(sql, "reading an event", |statement| {
             let mut rows =
                 statement.query(named_params! { ":first": first.as_bytes(), ":last": last.as_bytes() })?;
             all(&mut rows)
+        })?;
+        if has_drafts {
+            let drafts = self.prepared(DRAFTS_BY_KEYS, "reading a draft", |statement| {
+                let mut rows = statement.query(named_params! {
+                    ":first": first.as_bytes(), ":last": last.as_bytes(), ":calendars": None::<String>,
+                })?;
+                drafts(&mut rows)
+            })?;
+            found.extend(drafts);
+        }
+        Ok(found)
+    }
+
+    /// The drafts with these row ids, in no order.
+    pub(super) fn drafts_by_ids(&self, ids: &[i64]) -> Result<Vec<EventView>, MirrorError> {
+        self.prepared(DRAFTS_BY_IDS, "reading drafts", |statement| {
+            let mut rows =
+                statement.query(named_params! { ":ids": ids_json(ids), ":calendars": None::<String> })?;
+            drafts(&mut rows)
         })
     }
 
@@ -263,6 +430,31 @@ impl Reader {
             all(&mut rows)
         })
     }
+}
+
+/// Which rows that begin later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Upcoming {
+    Timed,
+    AllDay,
+}
+
+/// The first `count` rows, and those that begin together with the last of them.
+fn first(
+    rows: &mut Rows<'_>,
+    count: usize,
+    read: fn(&Row<'_>) -> rusqlite::Result<EventView>,
+) -> rusqlite::Result<Vec<EventView>> {
+    let mut found: Vec<EventView> = Vec::new();
+    while let Some(row) = rows.next()? {
+        let event = read(row)?;
+        let is_enough = found.len() >= count;
+        if is_enough && found.last().is_none_or(|last| last.start_ms < event.start_ms) {
+            break;
+        }
+        found.push(event);
+    }
+    Ok(found)
 }
 
 /// For `json_each`; all calendars are NULL.
@@ -285,6 +477,20 @@ fn all(rows: &mut Rows<'_>) -> rusqlite::Result<Vec<EventView>> {
         found.push(view(row)?);
     }
     Ok(found)
+}
+
+fn drafts(rows: &mut Rows<'_>) -> rusqlite::Result<Vec<EventView>> {
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(draft(row)?);
+    }
+    Ok(found)
+}
+
+fn draft(row: &Row<'_>) -> rusqlite::Result<EventView> {
+    let pending = row.get_ref(EVENT_COLUMNS_COUNT)?.as_str_or_null()?.and_then(Pending::from_code);
+    let is_in_conflict = row.get(EVENT_COLUMNS_COUNT + 1)?;
+    Ok(EventView { pending, is_in_conflict, ..view(row)? })
 }
 
 /// Reads a row of `event_columns` from left to right.
@@ -320,7 +526,8 @@ impl<'r> Columns<'r> {
     }
 }
 
-fn view(row: &Row<'_>) -> rusqlite::Result<EventView> {
+/// A row of `event_columns`.
+pub(super) fn view(row: &Row<'_>) -> rusqlite::Result<EventView> {
     let mut columns = Columns { row, at: 0 };
     let c = &mut columns;
     Ok(EventView {
@@ -334,6 +541,8 @@ fn view(row: &Row<'_>) -> rusqlite::Result<EventView> {
         end_ms: c.take()?,
         is_unconfirmed: c.take()?,
         details: Box::new(details(c)?),
+        pending: None,
+        is_in_conflict: false,
     })
 }
 

@@ -1,9 +1,9 @@
 //! Full-text search: the index, and the rows that are not in it yet.
 
-use rusqlite::{Connection, Row, named_params};
+use rusqlite::{Connection, Row, Rows, named_params};
 
 use crate::mirror::event_text::texts;
-use crate::mirror::read_rows::{ids_json, keys_json};
+use crate::mirror::read_rows::{drawn, ids_json, keys_json};
 use crate::mirror::{MirrorError, Reader};
 use crate::model::{EventView, Key, Window};
 
@@ -20,22 +20,46 @@ pub(super) const QUEUED: &str = concat!(
 
 /// From the index (without rows whose text there is stale) and from the queue: what is shown itself, and of a
 /// series its unchanged occurrences. The `:limit` nearest to `:near`.
-pub(super) const HITS: &str = "WITH hit (id) AS MATERIALIZED ( \
+macro_rules! hits {
+    ($undrafted_e:literal, $undrafted_o:literal) => {
+        concat!("WITH hit (id) AS MATERIALIZED ( \
          SELECT t.rowid FROM event_text t WHERE event_text MATCH :words \
              AND t.rowid NOT IN (SELECT q.event_id FROM text_queue q) \
          UNION ALL SELECT value FROM json_each(:queued)) \
      SELECT found.id FROM ( \
          SELECT e.id, e.start_ms, e.calendar_id FROM hit CROSS JOIN event e ON e.id = hit.id \
          WHERE e.is_present = 1 AND e.kind IN ('single', 'exception') \
-             AND e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from) \
+             AND e.start_ms < :to AND (e.end_ms > :from OR e.start_ms >= :from) ", $undrafted_e, " \
          UNION ALL \
          SELECT o.id, o.start_ms, o.calendar_id FROM hit CROSS JOIN event s ON s.id = hit.id AND s.kind = 'master' \
          CROSS JOIN event o INDEXED BY event_by_series ON o.series_id = s.id \
          WHERE o.is_present = 1 AND o.kind = 'occurrence' \
-             AND o.start_ms < :to AND (o.end_ms > :from OR o.start_ms >= :from)) found \
+             AND o.start_ms < :to AND (o.end_ms > :from OR o.start_ms >= :from) ", $undrafted_o, ") found \
      CROSS JOIN calendar c ON c.id = found.calendar_id AND c.is_present = 1 \
      WHERE :calendars IS NULL OR c.key IN (SELECT unhex(value) FROM json_each(:calendars)) \
-     ORDER BY abs(found.start_ms - :near), found.id LIMIT :limit";
+     ORDER BY abs(found.start_ms - :near), found.id LIMIT :limit")
+    };
+}
+pub(super) const HITS: &str = hits!("", "");
+/// The same without what drafts stand for.
+pub(super) const HITS_UNDRAFTED: &str = hits!(
+    "AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.key = e.key)",
+    "AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.key = o.key)"
+);
+
+/// Drafts in the range, with their texts: too few to be worth an index.
+const DRAFTS: &str = concat!(
+    "SELECT d.id, d.subject, d.location, coalesce(d.body, (SELECT b.body FROM event e CROSS JOIN event_body b \
+         ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END WHERE e.key = d.key), \
+         d.body_preview), \
+     concat_ws(' ', d.organizer_name, d.organizer_address, \
+         (SELECT group_concat(concat_ws(' ', a.value ->> 'name', a.value ->> 'address'), ' ') \
+          FROM json_each(d.attendees) a)), \
+     (SELECT group_concat(k.value, ' ') FROM json_each(d.categories) k) \
+     FROM draft d WHERE",
+    drawn!(),
+    "AND d.start_ms < :to AND (d.end_ms > :from OR d.start_ms >= :from)"
+);
 
 /// The same tokenizer as `event_text`, in memory.
 const SAME_INDEX: &str = "CREATE VIRTUAL TABLE queued USING fts5 (subject, location, body, people, categories, \
@@ -70,7 +94,9 @@ impl Reader {
         let Some(query) = match_query(&words) else { return Ok(Vec::new()) };
         let _snapshot = self.snapshot()?;
         let queued = self.queued_hits(&words, &query)?;
-        let hits: Vec<i64> = self.prepared(HITS, "searching", |statement| {
+        let has_drafts = self.has_drafts()?;
+        let sql = if has_drafts { HITS_UNDRAFTED } else { HITS };
+        let hits: Vec<i64> = self.prepared(sql, "searching", |statement| {
             statement
                 .query_map(
                     named_params! {
@@ -84,27 +110,56 @@ impl Reader {
                 )?
                 .collect()
         })?;
-        self.by_ids(&hits)
+        let mut found = self.by_ids(&hits)?;
+        if has_drafts {
+            found.extend(self.drafts_found(question, &words, &query)?);
+            found.sort_by_key(|event| (event.start_ms.abs_diff(question.near_ms), event.key));
+            found.truncate(question.limit);
+        }
+        Ok(found)
+    }
+
+    fn drafts_found(
+        &self,
+        question: &Question<'_>,
+        words: &[String],
+        query: &str,
+    ) -> Result<Vec<EventView>, MirrorError> {
+        let likely: Vec<Queued> = self.prepared(DRAFTS, "searching drafts", |statement| {
+            let mut rows = statement.query(named_params! {
+                ":from": question.window.from_ms, ":to": question.window.to_ms,
+                ":calendars": keys_json(question.calendars),
+            })?;
+            likely(&mut rows, words)
+        })?;
+        if likely.is_empty() {
+            return Ok(Vec::new());
+        }
+        let hits = hits_among(&likely, query).map_err(|e| self.named("searching drafts", e))?;
+        self.drafts_by_ids(&hits)
     }
 
     /// The waiting rows that match. A cheap test leaves few; those are asked in a small index with the same
     /// tokenizer, so that both ways fold letters alike.
     fn queued_hits(&self, words: &[String], query: &str) -> Result<Vec<i64>, MirrorError> {
         let likely: Vec<Queued> = self.prepared(QUEUED, "reading what waits for the index", |statement| {
-            let mut rows = statement.query([])?;
-            let mut likely = Vec::new();
-            while let Some(row) = rows.next()? {
-                if may_match(row, words)? {
-                    likely.push(queued(row)?);
-                }
-            }
-            Ok(likely)
+            likely(&mut statement.query([])?, words)
         })?;
         if likely.is_empty() {
             return Ok(Vec::new());
         }
         hits_among(&likely, query).map_err(|e| self.named("searching what waits for the index", e))
     }
+}
+
+fn likely(rows: &mut Rows<'_>, words: &[String]) -> rusqlite::Result<Vec<Queued>> {
+    let mut likely = Vec::new();
+    while let Some(row) = rows.next()? {
+        if may_match(row, words)? {
+            likely.push(queued(row)?);
+        }
+    }
+    Ok(likely)
 }
 
 struct Queued {

@@ -21,6 +21,7 @@
 //! `start_ms >= from - longest AND start_ms < to AND end_ms > from`: `start_ms` is indexed, and without its lower
 //! bound half the table is read.
 
+use std::cell::Cell;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -61,6 +62,15 @@ pub(super) const COUNTS: &str = "SELECT c.key, n.events FROM ( \
      WHERE e.is_present = 1 AND e.kind <> 'master' GROUP BY e.calendar_id) n \
      CROSS JOIN calendar c ON c.id = n.calendar_id AND c.is_present = 1 ORDER BY c.key";
 
+const HAS_DRAFTS: &str = "SELECT EXISTS (SELECT 1 FROM draft)";
+
+/// How many more events each calendar shows than its rows say: new ones, less those that will be deleted.
+pub(super) const COUNTS_OF_DRAFTS: &str = "SELECT d.calendar_key, sum(d.is_hidden = 0) - sum(EXISTS ( \
+         SELECT 1 FROM event e WHERE e.key = d.key AND e.is_present = 1 AND e.kind <> 'master')) \
+     FROM draft d \
+     WHERE NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0) \
+     GROUP BY d.calendar_key";
+
 pub(super) const CHANGES: &str =
     "SELECT seq, event_key, what = 'remove', at_ms FROM change WHERE seq > :since ORDER BY seq LIMIT :limit";
 
@@ -68,6 +78,7 @@ pub(super) const CHANGES: &str =
 pub struct Reader {
     pub(super) connection: Connection,
     path: PathBuf,
+    has_outbox: Cell<bool>,
 }
 
 /// One calendar with its sync state.
@@ -197,7 +208,7 @@ impl Reader {
         let doing = "opening it for reading";
         let connection =
             Connection::open_with_flags(Path::new(name), flags).map_err(|e| named(path, doing, e))?;
-        let reader = Reader { connection, path: path.to_path_buf() };
+        let reader = Reader { connection, path: path.to_path_buf(), has_outbox: Cell::new(false) };
         reader.prepare().map_err(|e| named(path, doing, e))?;
         reader.check_version()?;
         Ok(reader)
@@ -244,11 +255,7 @@ impl Reader {
     }
 
     fn check_version(&self) -> Result<(), MirrorError> {
-        let doing = "reading its schema version";
-        let one = |sql| self.connection.query_row(sql, [], |row| row.get::<_, i32>(0));
-        let is_migrated = one(SCHEMA_TABLE).map_err(|e| named(&self.path, doing, e))? > 0;
-        let found =
-            if is_migrated { one(SCHEMA_VERSION).map_err(|e| named(&self.path, doing, e))? } else { 0 };
+        let found = self.version()?;
         if found > schema::KNOWN {
             return Err(MirrorError::Newer { path: self.path.clone(), found, known: schema::KNOWN });
         }
@@ -256,7 +263,34 @@ impl Reader {
         if found < schema::READABLE_SINCE {
             return Err(MirrorError::Absent { path: self.path.clone() });
         }
+        self.has_outbox.set(found >= schema::OUTBOX_SINCE);
         Ok(())
+    }
+
+    /// The schema version of the file; zero before its first migration.
+    pub(super) fn version(&self) -> Result<i32, MirrorError> {
+        let one = |sql| {
+            self.connection
+                .query_row(sql, [], |row| row.get::<_, i32>(0))
+                .map_err(|e| self.named("reading its schema version", e))
+        };
+        if one(SCHEMA_TABLE)? == 0 { Ok(0) } else { one(SCHEMA_VERSION) }
+    }
+
+    /// Whether the file can hold edits. An engine may have brought it up since it was opened.
+    pub(super) fn has_outbox(&self) -> Result<bool, MirrorError> {
+        if !self.has_outbox.get() {
+            self.has_outbox.set(self.version()? >= schema::OUTBOX_SINCE);
+        }
+        Ok(self.has_outbox.get())
+    }
+
+    /// Whether an edit is open that readers see.
+    pub(super) fn has_drafts(&self) -> Result<bool, MirrorError> {
+        if !self.has_outbox()? {
+            return Ok(false);
+        }
+        self.prepared(HAS_DRAFTS, "looking for drafts", |statement| statement.query_row([], |row| row.get(0)))
     }
 
     /// The calendars that the server lists: the default first, then by name.
@@ -293,9 +327,25 @@ impl Reader {
     /// # Errors
     /// As every reading.
     pub fn counts(&self) -> Result<Vec<(Key, u64)>, MirrorError> {
-        self.prepared(COUNTS, "counting events", |statement| {
+        let _snapshot = self.snapshot()?;
+        let mut counts: Vec<(Key, u64)> = self.prepared(COUNTS, "counting events", |statement| {
             statement.query_map([], |row| Ok((Key::from_bytes(row.get(0)?), count(row, 1)?)))?.collect()
-        })
+        })?;
+        if !self.has_drafts()? {
+            return Ok(counts);
+        }
+        let more: Vec<(Key, i64)> = self.prepared(COUNTS_OF_DRAFTS, "counting edits", |statement| {
+            statement.query_map([], |row| Ok((Key::from_bytes(row.get(0)?), row.get(1)?)))?.collect()
+        })?;
+        for (calendar, more) in more {
+            match counts.iter_mut().find(|(key, _)| *key == calendar) {
+                Some((_, events)) => *events = events.saturating_add_signed(more),
+                None => counts.push((calendar, u64::try_from(more).unwrap_or(0))),
+            }
+        }
+        counts.retain(|(_, events)| *events > 0);
+        counts.sort_unstable();
+        Ok(counts)
     }
 
     /// The event with this key.

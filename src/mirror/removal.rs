@@ -4,6 +4,8 @@ use rusqlite::Connection;
 
 use crate::merge::RemovalVerdict;
 use crate::mirror::change::{Feed, What};
+use crate::mirror::draft::Painter;
+use crate::mirror::event::Gone;
 use crate::mirror::{Doing, Mirror, MirrorError, event, round};
 use crate::model::{RemoteId, Window};
 
@@ -177,14 +179,16 @@ impl Mirror {
         verdict: RemovalVerdict,
         now_ms: i64,
     ) -> Result<Ended, MirrorError> {
-        let tx = self.conn.transaction().doing("ending a round")?;
+        let Mirror { conn, zones, .. } = self;
+        let tx = conn.transaction().doing("ending a round")?;
         let mut ended = Ended::default();
         {
+            let painter = Painter { conn: &tx, zones };
             let mut feed = Feed::new(&tx, now_ms)?;
             match verdict {
                 RemovalVerdict::Apply => {
                     ended.removed = carry_out(
-                        &tx,
+                        &painter,
                         &mut feed,
                         end.place.calendar_id,
                         Which::Staged(end.place.generation),
@@ -212,7 +216,7 @@ impl Mirror {
                     })
                     .doing("listing rows outside the window")?;
                 for id in outside {
-                    event::delete(&tx, &mut feed, id)?;
+                    event::delete(&painter, &mut feed, id, Gone::OutOfWindow)?;
                 }
                 tx.prepare_cached(FORGET_STALE)
                     .and_then(|mut s| s.execute((calendar_id, generation)))
@@ -224,7 +228,7 @@ impl Mirror {
                     })
                     .doing("listing empty series")?;
                 for id in ghosts {
-                    event::delete(&tx, &mut feed, id)?;
+                    event::delete(&painter, &mut feed, id, Gone::OutOfWindow)?;
                 }
             }
         }
@@ -235,10 +239,12 @@ impl Mirror {
 
     /// Carries out the held removals of a calendar. Answers how many events went.
     pub fn accept_removals(&mut self, calendar_id: i64, now_ms: i64) -> Result<u64, MirrorError> {
-        let tx = self.conn.transaction().doing("accepting removals")?;
+        let Mirror { conn, zones, .. } = self;
+        let tx = conn.transaction().doing("accepting removals")?;
         let removed = {
+            let painter = Painter { conn: &tx, zones };
             let mut feed = Feed::new(&tx, now_ms)?;
-            carry_out(&tx, &mut feed, calendar_id, Which::Held, &[])?
+            carry_out(&painter, &mut feed, calendar_id, Which::Held, &[])?
         };
         tx.commit().doing("accepting removals")?;
         Ok(removed)
@@ -283,12 +289,13 @@ fn keys(conn: &Connection, place: &RoundPlace) -> Result<Vec<[u8; 16]>, MirrorEr
 
 /// Removes what is staged, or what is held; `unproven` rows stay staged for the next round.
 fn carry_out(
-    conn: &Connection,
+    painter: &Painter<'_>,
     feed: &mut Feed<'_>,
     calendar_id: i64,
     which: Which,
     unproven: &[i64],
 ) -> Result<u64, MirrorError> {
+    let conn = painter.conn;
     let (is_held, generation) = match which {
         Which::Held => (true, 0),
         Which::Staged(generation) => (false, generation),
@@ -306,7 +313,7 @@ fn carry_out(
             end(conn, id)?;
             continue;
         }
-        removed += u64::from(event::delete(conn, feed, id)?);
+        removed += u64::from(event::delete(painter, feed, id, Gone::There)?);
     }
     Ok(removed)
 }

@@ -121,7 +121,7 @@ impl fmt::Debug for Person {
 }
 
 /// Somebody invited.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Attendee {
     /// Who.
     pub person: Person,
@@ -141,7 +141,7 @@ impl fmt::Debug for Attendee {
 }
 
 /// How to join a meeting online.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct OnlineMeeting {
     /// The system.
     pub provider: OnlineProvider,
@@ -156,7 +156,7 @@ impl fmt::Debug for OnlineMeeting {
 }
 
 /// What a complete row says beside its identity and its times. Texts the server left out or left empty are `None`.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Details {
     /// The iCalendar UID; never a key (occurrences may share it or not).
     pub ical_uid: Option<String>,
@@ -212,7 +212,7 @@ impl fmt::Debug for Details {
 }
 
 /// One row of a server's calendar, decoded and normalized.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct EventRecord {
     /// The server's id, case-sensitive and opaque.
     pub remote_id: RemoteId,

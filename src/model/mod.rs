@@ -6,6 +6,7 @@
 mod address;
 mod calendar;
 pub(crate) mod coded;
+mod edit;
 mod event;
 mod fault;
 mod key;
@@ -16,6 +17,10 @@ mod window;
 
 pub use address::plain_url;
 pub use calendar::CalendarRecord;
+pub use edit::{
+    Action, Answer, ConflictKind, EditState, Fields, Intent, Invitee, Keep, OpenEdit, Pending, Policy,
+    Problem, Reminder, Times,
+};
 pub use event::{
     Attendee, AttendeeType, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider,
     Person, Response, Sensitivity, ShowAs,

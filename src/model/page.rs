@@ -3,7 +3,8 @@ use std::fmt;
 use crate::model::EventRecord;
 
 /// A server's id: opaque, case-sensitive, kept byte for byte.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(transparent)]
 pub struct RemoteId(String);
 
 impl RemoteId {

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use crate::model::{Details, EventKind, Key, RemoteId};
+use crate::model::{Details, EventKind, Key, Pending, RemoteId};
 
 /// One event as a reader of the mirror sees it: an occurrence has its series' details. Never a series master.
 #[derive(Clone, PartialEq, Eq)]
@@ -25,6 +25,10 @@ pub struct EventView {
     pub details: Box<Details>,
     /// Its removal is held back.
     pub is_unconfirmed: bool,
+    /// An edit of it is not on the server yet: it is shown as it will be.
+    pub pending: Option<Pending>,
+    /// An edit of it waits for a decision between two versions.
+    pub is_in_conflict: bool,
 }
 
 impl fmt::Debug for EventView {

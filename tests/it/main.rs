@@ -10,14 +10,17 @@
 mod application;
 mod cli;
 mod config;
+mod edits;
 mod emulator;
 mod engine;
 mod hostile;
 mod local;
 mod look;
 mod pull;
+mod push;
 mod sign_in;
 mod sim;
 mod stage;
 #[cfg(all(feature = "keyring", target_os = "linux"))]
 mod vault;
+mod writes;

@@ -51,7 +51,11 @@ impl Failure {
     pub fn to_json(&self) -> Value {
         match self {
             Failure::Api(error) => {
-                json!({"error": {"kind": error.kind().code(), "message": error.to_string()}})
+                let mut members = json!({"kind": error.kind().code(), "message": error.to_string()});
+                if let (Some(rule), Some(members)) = (error.rule(), members.as_object_mut()) {
+                    members.insert("rule".to_owned(), rule.into());
+                }
+                json!({ "error": members })
             }
             Failure::Config { path, problems } => json!({"error": {
                 "kind": ErrorKind::Usage.code(),

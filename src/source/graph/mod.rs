@@ -12,6 +12,8 @@
 //! - **One gate per mailbox** (`gate`): three requests in flight, one pause for all when throttled. The
 //!   mailboxes of one application share a second gate (`Limits`).
 //! - **Everything is bounded** by the constants of this room: bytes, rows, pages, characters, waits.
+//! - **A write says only what the user said** (`write`): no field is sent that was not set, a create's bytes are
+//!   made once, and a failure tells whether it may have landed ([`reached`]).
 //!
 //! Retries are not made here, save one after a 401: `retry` judges and the flow acts.
 
@@ -22,16 +24,21 @@ mod decode;
 mod event;
 mod gate;
 mod json;
+mod meeting;
 mod prefer;
 mod refusal;
 mod site;
 mod text;
 mod time;
+mod write;
+mod writer;
 
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod decode_tests;
+#[cfg(test)]
+mod write_tests;
 
 pub use batch::BATCH_ITEMS_MAX;
 pub use calendar::Identity;
@@ -48,8 +55,10 @@ pub use gate::{
     APPLICATION_IN_FLIGHT_MAX, APPLICATION_REQUESTS_PER_SECOND_MAX, Limits, PAUSE_WAITED_MAX,
     REQUESTS_IN_FLIGHT_MAX, THROTTLED_TOGETHER,
 };
+pub use meeting::meeting_body;
 pub use refusal::{CLAIMS_BYTES_MAX, CODE_CHARS_MAX, RETRY_AFTER_MAX};
 pub use site::{GraphSite, LINK_BYTES_MAX, SiteError};
+pub use write::{Reached, encode_create, encode_patch, is_gone, reached};
 
 /// How a calendar is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

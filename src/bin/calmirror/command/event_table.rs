@@ -125,8 +125,12 @@ pub fn marks(event: &Event) -> Vec<&'static str> {
         Sensitivity::Private | Sensitivity::Confidential => marks.push("private"),
         Sensitivity::Normal | Sensitivity::Personal => {}
     }
-    if event.pending.is_some() {
-        marks.push("not sent yet");
+    match event.pending {
+        None => {}
+        Some("create") => marks.push("new (unsent)"),
+        Some("delete") => marks.push("deleted (unsent)"),
+        Some("respond") => marks.push("answer (unsent)"),
+        Some(_) => marks.push("changed (unsent)"),
     }
     if event.conflict {
         marks.push("conflict");

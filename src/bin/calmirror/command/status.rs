@@ -90,7 +90,24 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
         }
         output.indented("  ", |output| output.table(&mut table))?;
     }
+    if outbox_text(account).is_some() || account.conflicts > 0 {
+        let text = outbox_text(account).unwrap_or_else(|| "outbox empty".to_owned());
+        output.line(format!("  {text}"))?;
+    }
     print_advice(output, account, now_ms)
+}
+
+/// "outbox 3 waiting, 1 stopped; the oldest is 2 hours old".
+fn outbox_text(account: &AccountStatus) -> Option<String> {
+    let outbox = &account.outbox;
+    let parts = [(outbox.waiting, "waiting"), (outbox.sending, "under way"), (outbox.parked, "stopped")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", grouped(*count)))
+        .collect();
+    let age = outbox.oldest_age_s.map(|age| format!("; the oldest is {} old", rough_span(age)));
+    (!parts.is_empty()).then(|| format!("outbox {}{}", parts.join(", "), age.unwrap_or_default()))
 }
 
 /// Whether anybody signs in for it: only Microsoft 365 asks for that.
@@ -141,6 +158,19 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
         advice.push(format!("sign in: calmirror login --account {name}"));
     } else if account.calendars.is_empty() && !is_broken {
         advice.push(format!("nothing is mirrored yet: calmirror sync --account {name}"));
+    }
+    let outbox = &account.outbox;
+    if outbox.parked > 0 {
+        advice.push(format!(
+            "{} cannot be sent by itself: calmirror outbox --account {name}",
+            plural(outbox.parked, "edit")
+        ));
+    }
+    if account.conflicts > 0 {
+        advice.push(format!(
+            "{} to decide: calmirror conflicts --account {name}",
+            plural(account.conflicts, "conflict")
+        ));
     }
     let held: u64 = account.calendars.iter().map(|calendar| calendar.held_removals).sum();
     if held > 0 {
