@@ -163,7 +163,8 @@ fn title(item: &OutboxItem) -> String {
     format!("Edit {}, {} of {}", item.n, item.action, event_text(item))
 }
 
-fn event_text(item: &OutboxItem) -> String {
+/// The event of an edit, in words.
+pub fn event_text(item: &OutboxItem) -> String {
     let subject = item.subject.as_deref().map(clean).filter(|subject| !subject.is_empty());
     let subject = subject.unwrap_or_else(|| "(no subject)".to_owned());
     let when = item.start.as_deref().and_then(when_text).map(|when| format!(", {when}")).unwrap_or_default();
@@ -255,7 +256,8 @@ fn seconds_to(at: &str, now_ms: i64) -> Option<i64> {
     (at > now_ms).then(|| at.saturating_sub(now_ms).saturating_add(999) / 1_000)
 }
 
-fn ago(at: &str, now_ms: i64) -> String {
+/// How long ago, in words.
+pub fn ago(at: &str, now_ms: i64) -> String {
     let Ok(at) = DateTime::parse_from_rfc3339(at) else { return String::new() };
     let seconds = now_ms.saturating_sub(at.timestamp_millis()) / 1_000;
     if seconds < 2 { "just now".to_owned() } else { format!("{} ago", rough_span(seconds)) }
