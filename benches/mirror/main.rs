@@ -17,6 +17,7 @@ mod first_sync;
 mod idle;
 mod machine;
 mod ours;
+mod outbox;
 mod reads;
 mod rounds;
 mod server;
@@ -119,6 +120,9 @@ fn main() {
         let (_, server) = &servers[0];
         idle::measure(&mut table, server, dir.path());
     }
+    if wants("outbox") {
+        outbox::measure(&mut table, dir.path());
+    }
     table.print();
     let missed = table.missed();
     if missed > 0 {
@@ -156,6 +160,12 @@ fn run_child(args: &[String]) {
         }
         ["idle", address, folder] => {
             serde_json::to_string(&idle::run_child(address.parse().unwrap(), Path::new(folder)))
+        }
+        ["record", origin, token, bare_origin, bare_token, dir] => serde_json::to_string(
+            &outbox::record_child(origin, token, bare_origin, bare_token, Path::new(dir)),
+        ),
+        ["send", origin, token, dir] => {
+            serde_json::to_string(&outbox::send_child(origin, token, Path::new(dir)))
         }
         ["changes", small, small_file, large, large_file] => serde_json::to_string(&rounds::changed_child(
             [small, large].map(|address| address.parse().unwrap()),

@@ -12,6 +12,7 @@ mod config;
 mod emulator;
 mod engine;
 mod hostile;
+mod kill;
 mod local;
 mod look;
 mod pull;
