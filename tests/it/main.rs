@@ -14,6 +14,7 @@ mod edits;
 mod emulator;
 mod engine;
 mod hostile;
+mod kill;
 mod local;
 mod look;
 mod pull;
