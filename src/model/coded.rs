@@ -25,6 +25,13 @@ macro_rules! coded {
                 serializer.serialize_str(self.code())
             }
         }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<$name, D::Error> {
+                let code = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
+                $name::from_code(&code).ok_or_else(|| serde::de::Error::unknown_variant(&code, $name::CODES))
+            }
+        }
     )+};
 }
 pub(crate) use coded;
