@@ -64,6 +64,7 @@ pub mod merge;
 pub mod mirror;
 pub mod model;
 pub mod ports;
+pub mod presence;
 pub mod retry;
 pub mod source;
 pub mod system;

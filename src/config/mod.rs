@@ -16,7 +16,6 @@ mod grammar;
 mod presence;
 mod reader;
 mod scopes;
-mod span;
 
 #[cfg(test)]
 mod config_tests;
@@ -25,22 +24,21 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-pub use choice::{
-    ActuatorKind, Availability, Channel, Cloud, Condition, EventType, Hours, Method, OnShutdown, Role,
-    SourceKind, StatusText, Weekday,
-};
+pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
-pub use presence::{
-    Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
-    When, WorkingHours,
-};
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,
 };
-pub use span::{SpanError, parse_span, span_text};
+
+pub use crate::model::{SourceKind, SpanError, parse_span, span_text};
+pub use crate::presence::{
+    Actuator, ActuatorKind, Availability, Channel, Condition, EventType, Forwarding, Hours, OnShutdown,
+    PresenceSettings, Profile, Role, Rule, RuleOutcome, Simple, StatusText, TimeOfDay, TrustSetting, Weekday,
+    When, WorkingHours,
+};
 
 /// The most bytes a configuration may have.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;

@@ -12,6 +12,8 @@ mod fault;
 mod key;
 mod page;
 mod secret;
+mod source_kind;
+pub(crate) mod span;
 mod view;
 mod window;
 
@@ -29,5 +31,7 @@ pub use fault::{Broken, Fault, LinkProblem, Unreadable};
 pub use key::{Key, KeyError};
 pub use page::{Change, Link, Lookup, Next, Page, RemoteId, Skipped};
 pub use secret::Secret;
+pub use source_kind::SourceKind;
+pub use span::{SpanError, parse_span, span_text};
 pub use view::EventView;
 pub use window::{DAY_MS, Window};
