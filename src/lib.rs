@@ -51,6 +51,7 @@
 //! ```
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod actuate;
 pub mod agenda;
 pub mod api;
 pub mod config;

@@ -175,6 +175,13 @@ impl Config {
                 credential.rebase(folder);
             }
         }
+        let groups = self.groups.iter_mut().flat_map(|group| [&mut group.settings, &mut group.lock]);
+        let accounts = self.accounts.iter_mut().map(|account| &mut account.settings);
+        let levels = groups.chain(accounts).map(|settings| &mut settings.presence);
+        let levels = std::iter::once(&mut self.presence).chain(levels);
+        for actuator in levels.filter_map(|level| level.actuators.as_mut()).flatten() {
+            actuator.rebase(folder);
+        }
     }
 
     /// What is in effect for the account named `account`; `None` when there is none of this name.

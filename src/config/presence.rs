@@ -1,7 +1,9 @@
 //! The grammar of the presence policy: its nouns are the presence room's.
 
+use std::path::PathBuf;
+
 use crate::config::reader::{Section, unknown_word};
-use crate::model::{Response, Sensitivity, ShowAs, SourceKind};
+use crate::model::{Response, Sensitivity, ShowAs, SourceKind, guarded_url};
 use crate::presence::{
     Actuator, ActuatorKind, Availability, Channel, Condition, EventType, Forwarding, Hours, OnShutdown,
     PresenceSettings, Profile, Role, Rule, RuleOutcome, Simple, StatusText, TimeOfDay, TrustSetting, Weekday,
@@ -67,7 +69,8 @@ const SIMPLE_KEYS: &[&str] = &[
     "tail",
     "only_accepted",
 ];
-const ACTUATOR_KEYS: &[&str] = &["channels", "kind", "program", "url"];
+const ACTUATOR_KEYS: &[&str] =
+    &["channels", "kind", "program", "url", "secret", "secret_env", "secret_file", "timeout"];
 const SHOW_AS_CODES: &[&str] = &["free", "tentative", "busy", "oof", "working_elsewhere", "unknown"];
 const RESPONSE_CODES: &[&str] = &["none", "organizer", "tentative", "accepted", "declined", "not_responded"];
 const SENSITIVITY_CODES: &[&str] = &["normal", "personal", "private", "confidential"];
@@ -334,6 +337,15 @@ fn read_actuator(section: Section<'_, '_>) -> Option<Actuator> {
     let program: Vec<String> =
         section.texts("program").unwrap_or_default().into_iter().map(|text| text.value).collect();
     let url = section.text("url").map(|text| text.value);
+    if url.as_deref().is_some_and(|url| guarded_url(url).is_none()) {
+        // It may hold a token: its text is not repeated.
+        section.note("url", "must be an https:// address, or http:// of this machine, without a user part");
+    }
+    let (secret_env, secret_file) = read_secret(&section);
+    let timeout = section.span("timeout");
+    if timeout.is_some_and(|timeout| timeout.is_zero() || timeout > Actuator::TIMEOUT_MAX) {
+        section.note("timeout", "must be between 1s and 60s");
+    }
     match kind {
         ActuatorKind::Command if program.is_empty() => {
             section.note("program", "is missing: write program = [\"set-forwarding\"]");
@@ -343,5 +355,31 @@ fn read_actuator(section: Section<'_, '_>) -> Option<Actuator> {
         }
         ActuatorKind::Command | ActuatorKind::Webhook | ActuatorKind::Teams | ActuatorKind::Host => {}
     }
-    Some(Actuator { channels: channels?, kind, program, url })
+    Some(Actuator { channels: channels?, kind, program, url, secret_env, secret_file, timeout })
+}
+
+/// Where the secret is, never what it is.
+fn read_secret(section: &Section<'_, '_>) -> (Option<String>, Option<PathBuf>) {
+    if section.has("secret") {
+        section.note(
+            "secret",
+            "is not written here: name a variable of the environment with `secret_env`, or a file with `secret_file`",
+        );
+    }
+    let name = section.text("secret_env").map(|text| text.value);
+    let is_name = |name: &String| {
+        name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_')
+            && !name.starts_with(|c: char| c.is_ascii_digit())
+    };
+    if name.as_ref().is_some_and(|name| !is_name(name)) {
+        // It may be the secret itself: its text is not repeated.
+        section.note(
+            "secret_env",
+            "must be the name of a variable of the environment, such as \"CALMIRROR_SECRET\", not the secret itself",
+        );
+    }
+    if section.has("secret_env") && section.has("secret_file") {
+        section.note("secret_file", "is one too many: there is a `secret_env` already");
+    }
+    (name.filter(is_name), section.text("secret_file").map(|text| text.value.into()))
 }

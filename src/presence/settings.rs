@@ -1,3 +1,4 @@
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -280,6 +281,32 @@ pub struct Actuator {
     /// The address, for `webhook`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub url: Option<String>,
+    /// Which variable of the environment holds the secret that commands to `url` are signed with.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_env: Option<String>,
+    /// Which file holds it, for this user's eyes alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub secret_file: Option<PathBuf>,
+    /// How long an answer is waited for.
+    #[serde(serialize_with = "span::serialize_option", skip_serializing_if = "Option::is_none")]
+    pub timeout: Option<Duration>,
+}
+
+impl Actuator {
+    /// The longest wait for an answer that can be asked for: a command is tried again before long.
+    pub const TIMEOUT_MAX: Duration = Duration::from_secs(60);
+
+    /// Reads relative paths as relative to `folder`. A program without a slash is looked for on the search path.
+    pub(crate) fn rebase(&mut self, folder: &Path) {
+        if let Some(path) = &mut self.secret_file {
+            *path = folder.join(&*path);
+        }
+        if let Some(program) = self.program.first_mut()
+            && program.contains(std::path::is_separator)
+        {
+            *program = folder.join(&*program).to_string_lossy().into_owned();
+        }
+    }
 }
 
 impl std::fmt::Debug for Actuator {
