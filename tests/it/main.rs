@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod actuate;
 mod application;
 mod cli;
 mod config;
