@@ -32,8 +32,11 @@ CREATE TABLE outbox (
     problem_at_ms INTEGER,
     notifies INTEGER NOT NULL,
     is_confirmed INTEGER NOT NULL DEFAULT 0 CHECK (is_confirmed IN (0, 1)),
-    created_at_ms INTEGER NOT NULL
+    created_at_ms INTEGER NOT NULL,
+    /* Not while this edit is open: what moves to another calendar goes only when its copy is there. */
+    after_n INTEGER
 ) STRICT;
+CREATE INDEX outbox_by_after ON outbox (after_n) WHERE after_n IS NOT NULL;
 CREATE INDEX outbox_by_event ON outbox (event_key, n);
 CREATE INDEX outbox_by_series ON outbox (series_key, n) WHERE series_key IS NOT NULL;
 CREATE INDEX outbox_by_state ON outbox (state, n);

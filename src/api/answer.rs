@@ -183,8 +183,10 @@ pub struct AccountStatus {
     pub source: String,
     /// The configured user.
     pub user: Option<String>,
-    /// Whether tokens are stored and not refused.
+    /// Whether tokens are stored and not refused; of an application, whether its credential works.
     pub signed_in: bool,
+    /// Who signs in for it.
+    pub sign_in: SignInWay,
     /// online, offline or throttled, as of the last attempt.
     pub network: NetworkState,
     /// The last attempt to reach the server; null before the first.
@@ -201,6 +203,18 @@ pub struct AccountStatus {
     pub conflicts: u64,
     /// Open edits lost with a damaged mirror.
     pub edits_lost: u64,
+}
+
+/// Who signs in for an account.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignInWay {
+    /// Its user.
+    User,
+    /// The application itself, with permissions that an administrator granted.
+    Application,
+    /// Nobody: its source asks for none.
+    None,
 }
 
 /// What the network looked like at the last attempt.

@@ -11,14 +11,16 @@ use serde::Serialize;
 
 use crate::api::look::check_year;
 use crate::api::{
-    AccountFacts, AgendaAnswer, AgendaAsk, BusyAsk, ChangeLine, EngineStatus, Error, ErrorKind, Event,
-    FreeAsk, ListAnswer, Look, SearchAsk, Slot, StatusAnswer, open_mirror, resolve_time, resolve_zone,
+    AccountFacts, AgendaAnswer, AgendaAsk, BusyAsk, ChangeLine, ConflictItem, EngineStatus, Error, ErrorKind,
+    Event, FreeAsk, ListAnswer, Look, NetworkState, OutboxItem, ReminderItem, RemindersCall, SearchAsk,
+    SignInWay, Slot, StatusAnswer, open_mirror, resolve_time, resolve_zone,
 };
-use crate::config::{Config, Effective, TimeOfDay, Weekday, parse_span};
+use crate::config::{Config, Effective, SourceKind, TimeOfDay, Weekday, parse_span};
 use crate::flow::look;
+use crate::flow::sign_in::check_credential;
 use crate::model::Key;
-use crate::ports::Clock;
-use crate::system::{Holder, engine_holder};
+use crate::ports::{Clock, Entropy};
+use crate::system::{Holder, SystemEntropy, engine_holder};
 use crate::vault;
 use crate::zones::{Zone, Zones, parse_date};
 
@@ -48,6 +50,16 @@ pub enum Call {
     Busy(RangeCall),
     /// The change feed.
     Changes(ChangesCall),
+    /// The edits that wait.
+    Outbox,
+    /// One of them.
+    OutboxEdit(i64),
+    /// The conflicts.
+    Conflicts,
+    /// One of them.
+    Conflict(i64),
+    /// The reminders.
+    Reminders(RemindersCall),
     /// Health of every account.
     Status,
 }
@@ -138,6 +150,16 @@ pub enum Answer {
     Slots(ListAnswer<Slot>),
     /// To `changes`.
     Changes(Vec<ChangeLine>),
+    /// To `outbox`.
+    Outbox(Vec<OutboxItem>),
+    /// To `outbox show`.
+    OutboxEdit(Box<OutboxItem>),
+    /// To `conflicts`.
+    Conflicts(Vec<ConflictItem>),
+    /// To `conflicts show`.
+    Conflict(Box<ConflictItem>),
+    /// To `reminders`.
+    Reminders(ListAnswer<ReminderItem>),
     /// To `status`.
     Status(StatusAnswer),
 }
@@ -173,6 +195,19 @@ impl Call {
             "changes" => Call::Changes(ChangesCall {
                 since: values.take_number("since")?.unwrap_or(0),
                 limit: values.take_number("limit")?,
+            }),
+            "outbox" => match values.take_number("n")? {
+                None => Call::Outbox,
+                Some(n) => Call::OutboxEdit(n),
+            },
+            "conflicts" => match values.take_number("n")? {
+                None => Call::Conflicts,
+                Some(n) => Call::Conflict(n),
+            },
+            "reminders" => Call::Reminders(RemindersCall {
+                is_due: values.take_flag("due")?,
+                within: values.take("within")?,
+                tz: values.take("tz")?,
             }),
             "status" => Call::Status,
             _ => return Err(Error::new(ErrorKind::NotFound, "there is no such call")),
@@ -210,6 +245,14 @@ impl Values {
             .map_err(|_| Error::new(ErrorKind::Usage, format!("`{name}` must be a whole number")))
     }
 
+    fn take_flag(&mut self, name: &str) -> Result<bool, Error> {
+        match self.take(name)?.as_deref() {
+            Some("true" | "1" | "") => Ok(true),
+            None | Some("false" | "0") => Ok(false),
+            Some(_) => Err(Error::new(ErrorKind::Usage, format!("`{name}` must be true or false"))),
+        }
+    }
+
     fn take_range(&mut self) -> Result<RangeCall, Error> {
         Ok(RangeCall {
             from: self.take("from")?,
@@ -233,12 +276,13 @@ impl Values {
     }
 }
 
-/// The mirrors of one data directory, for reading.
+/// The mirrors of one data directory, for questions and for recording edits.
 pub struct Mirrors {
     config: Config,
     data_dir: PathBuf,
     clock: Arc<dyn Clock>,
-    zones: Zones,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) zones: Zones,
     system_zone: Option<String>,
 }
 
@@ -251,7 +295,13 @@ impl Mirrors {
         zones: Zones,
         system_zone: Option<String>,
     ) -> Mirrors {
-        Mirrors { config, data_dir, clock, zones, system_zone }
+        let entropy = Arc::new(SystemEntropy);
+        Mirrors { config, data_dir, clock, entropy, zones, system_zone }
+    }
+
+    /// The same, with ids of new events drawn from `entropy`: for tests.
+    pub fn with_entropy(self, entropy: Arc<dyn Entropy>) -> Mirrors {
+        Mirrors { entropy, ..self }
     }
 
     /// The configuration it answers for.
@@ -324,6 +374,11 @@ impl Mirrors {
             Call::Free(call) => Answer::Slots(self.free(&account, call)?),
             Call::Busy(call) => Answer::Slots(self.busy(&account, call)?),
             Call::Changes(call) => Answer::Changes(self.changes(&account, *call)?),
+            Call::Outbox => Answer::Outbox(self.outbox(&account)?),
+            Call::OutboxEdit(n) => Answer::OutboxEdit(Box::new(self.outbox_edit(&account, *n)?)),
+            Call::Conflicts => Answer::Conflicts(self.conflicts(&account)?),
+            Call::Conflict(n) => Answer::Conflict(Box::new(self.conflict(&account, *n)?)),
+            Call::Reminders(call) => Answer::Reminders(self.reminders(&account, call)?),
             Call::Status => Answer::Status(self.status(Some(&account.name))?),
         })
     }
@@ -438,8 +493,13 @@ impl Mirrors {
                 source: account.source.value.code().to_owned(),
                 user: account.user.clone(),
                 is_signed_in: self.is_signed_in(account),
+                sign_in: match account.source.value {
+                    SourceKind::Microsoft365 if account.is_application() => SignInWay::Application,
+                    SourceKind::Microsoft365 => SignInWay::User,
+                    SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
+                },
             };
-            answers.push(match self.with_look(account, None, |look| look.account_status(&facts)) {
+            let mut answer = match self.with_look(account, None, |look| look.account_status(&facts)) {
                 Ok(status) => status,
                 Err(error) => {
                     let zone = self.zone(account);
@@ -447,7 +507,19 @@ impl Mirrors {
                     Look { mirror: None, zones: &self.zones, zone: &zone, now_ms }
                         .broken_status(&facts, &error)
                 }
-            });
+            };
+            if let Some(credential) = account.credential.as_ref().filter(|_| account.is_application()) {
+                // What the last attempt found says more than a look at the credential: this process may see another
+                // environment than the one that syncs.
+                answer.signed_in = match (answer.network, &answer.last_error) {
+                    (_, Some(error)) if error.kind == "sign_in_needed" => false,
+                    (NetworkState::Online, _) => true,
+                    (NetworkState::Offline | NetworkState::Throttled, _) => {
+                        check_credential(credential).is_ok()
+                    }
+                };
+            }
+            answers.push(answer);
         }
         let holder = engine_holder(&self.data_dir).unwrap_or(Holder::Nobody);
         Ok(StatusAnswer {
@@ -484,7 +556,7 @@ impl Mirrors {
         matches!(vault::glance(&self.data_dir, &account.name), Ok(Some(glance)) if glance.ended.is_none())
     }
 
-    fn with_look<T>(
+    pub(super) fn with_look<T>(
         &self,
         account: &Effective,
         tz: Option<&str>,

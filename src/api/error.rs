@@ -4,6 +4,7 @@
 pub struct Error {
     kind: ErrorKind,
     message: String,
+    rule: Option<&'static str>,
     #[source]
     source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -74,7 +75,7 @@ impl ErrorKind {
 impl Error {
     /// An error of `kind` that says `message`.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
-        Error { kind, message: message.into(), source: None }
+        Error { kind, message: message.into(), rule: None, source: None }
     }
 
     /// The same with the error that caused it.
@@ -83,11 +84,21 @@ impl Error {
         message: impl Into<String>,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Error { kind, message: message.into(), source: Some(source.into()) }
+        Error { kind, message: message.into(), rule: None, source: Some(source.into()) }
     }
 
     /// The stable kind.
     pub const fn kind(&self) -> ErrorKind {
         self.kind
+    }
+
+    /// Refused input: the stable name of the rule that it breaks, and a sentence that says the rule and the way out.
+    pub fn broken(rule: &'static str, message: impl Into<String>) -> Error {
+        Error { kind: ErrorKind::Refused, message: message.into(), rule: Some(rule), source: None }
+    }
+
+    /// The stable name of the rule that refused input broke, where there is one.
+    pub const fn rule(&self) -> Option<&'static str> {
+        self.rule
     }
 }

@@ -7,14 +7,15 @@ use std::path::Path;
 
 use chrono::{Datelike, NaiveDate};
 
-use crate::agenda::{Entry, Freshness};
+use crate::agenda::{self, Entry, Freshness};
 use crate::api::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, Error, ErrorKind,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    WindowAnswer,
 };
 use crate::flow::look::{self, AgendaAsk, BusyAsk, CHANGES_MAX, FreeAsk, LookError, SearchAsk, Shown};
-use crate::mirror::{AccountView, CalendarView, FailureView, KEY_PREFIX_MIN, MirrorError, Reader};
-use crate::model::{Attendee, Key, OnlineMeeting, Window};
+use crate::mirror::{AccountView, CalendarView, FailureView, Found, KEY_PREFIX_MIN, MirrorError, Reader};
+use crate::model::{Attendee, EventView, Key, OnlineMeeting, Pending, Window};
 use crate::zones::{Zone, Zones, date_text, parse_time};
 
 /// The years that may be asked for.
@@ -91,6 +92,8 @@ pub struct AccountFacts {
     pub user: Option<String>,
     /// Whether tokens are stored and not refused.
     pub is_signed_in: bool,
+    /// Who signs in for it.
+    pub sign_in: SignInWay,
 }
 
 impl Look<'_> {
@@ -130,15 +133,24 @@ impl Look<'_> {
         };
         match shown {
             Shown::One(entry) => Ok(self.event(*entry)),
-            Shown::None => Err(Error::new(
-                ErrorKind::NotFound,
-                format!(
-                    "there is no event with this id; give it whole, or at least its first {KEY_PREFIX_MIN} digits"
-                ),
-            )),
-            Shown::Many => {
-                Err(Error::new(ErrorKind::Refused, "several events' ids begin like this; give more digits"))
-            }
+            Shown::None => Err(no_event()),
+            Shown::Many => Err(many_events()),
+        }
+    }
+
+    /// The id of the event that begins like this.
+    ///
+    /// # Errors
+    /// As [`Look::show`].
+    pub fn key(&self, id: &str) -> Result<Key, Error> {
+        let found = match self.mirror {
+            Some(reader) => reader.event_by_prefix(id.trim())?,
+            None => Found::None,
+        };
+        match found {
+            Found::One(event) => Ok(event.key),
+            Found::None => Err(no_event()),
+            Found::Many => Err(many_events()),
         }
     }
 
@@ -245,6 +257,7 @@ impl Look<'_> {
     pub fn account_status(&self, facts: &AccountFacts) -> Result<AccountStatus, Error> {
         let Some(reader) = self.mirror else { return Ok(self.blank_status(facts)) };
         let account = reader.account()?;
+        let counts = reader.outbox_counts()?;
         Ok(AccountStatus {
             user: facts.user.clone().or_else(|| account.user.clone()),
             network: network(&account, self.now_ms),
@@ -253,6 +266,14 @@ impl Look<'_> {
             last_error: self.last_error(account.failure.as_ref()),
             calendars: self.calendar_statuses(reader)?,
             edits_lost: account.edits_lost,
+            outbox: OutboxStatus {
+                waiting: counts.waiting,
+                sending: counts.sending,
+                parked: counts.parked,
+                oldest_age_s: counts.oldest_ms.map(|at| self.now_ms.saturating_sub(at).max(0) / 1000),
+                next_attempt_at: self.maybe(counts.next_attempt_ms),
+            },
+            conflicts: counts.conflicts,
             ..self.blank_status(facts)
         })
     }
@@ -271,6 +292,7 @@ impl Look<'_> {
             source: facts.source.clone(),
             user: facts.user.clone(),
             signed_in: facts.is_signed_in,
+            sign_in: facts.sign_in,
             network: NetworkState::Offline,
             attempted_at: None,
             throttled_until: None,
@@ -300,7 +322,7 @@ impl Look<'_> {
         Ok(reader.calendars()?.into_iter().map(status).collect())
     }
 
-    fn list<T>(
+    pub(super) fn list<T>(
         &self,
         freshness: Freshness,
         known: Option<Window>,
@@ -322,6 +344,11 @@ impl Look<'_> {
 
     fn events(&self, entries: Vec<Entry>) -> Vec<Event> {
         entries.into_iter().map(|entry| self.event(entry)).collect()
+    }
+
+    /// An event as it is shown, at its place.
+    pub(super) fn view(&self, event: EventView) -> Event {
+        self.event(agenda::place(event, &|date_ms| self.zone.midnight_ms(date_ms)))
     }
 
     fn event(&self, entry: Entry) -> Event {
@@ -360,8 +387,8 @@ impl Look<'_> {
             reminder_minutes: details.reminder_minutes,
             online_meeting: details.online_meeting.map(online_meeting),
             web_link: details.web_link,
-            pending: None,
-            conflict: false,
+            pending: event.pending.map(Pending::code),
+            conflict: event.is_in_conflict,
             unconfirmed: event.is_unconfirmed,
         }
     }
@@ -379,13 +406,24 @@ impl Look<'_> {
         failure.map(|failure| LastError { kind: failure.kind.clone(), at: self.text(failure.at_ms) })
     }
 
-    fn text(&self, ms: i64) -> String {
+    pub(super) fn text(&self, ms: i64) -> String {
         self.zone.rfc3339(ms)
     }
 
-    fn maybe(&self, ms: Option<i64>) -> Option<String> {
+    pub(super) fn maybe(&self, ms: Option<i64>) -> Option<String> {
         ms.map(|ms| self.text(ms))
     }
+}
+
+fn no_event() -> Error {
+    let text = format!(
+        "there is no event with this id; give it whole, or at least its first {KEY_PREFIX_MIN} digits"
+    );
+    Error::new(ErrorKind::NotFound, text)
+}
+
+fn many_events() -> Error {
+    Error::new(ErrorKind::Refused, "several events' ids begin like this; give more digits")
 }
 
 /// What the mirror said, when an error came from it.
@@ -394,7 +432,7 @@ pub fn mirror_error(error: &Error) -> Option<&MirrorError> {
 }
 
 /// Nothing was ever pulled.
-const NEVER: Freshness = Freshness { as_of_ms: None, is_fresh: false };
+pub(super) const NEVER: Freshness = Freshness { as_of_ms: None, is_fresh: false };
 
 fn attendee(attendee: Attendee) -> AttendeeAnswer {
     AttendeeAnswer {
@@ -460,6 +498,7 @@ impl From<MirrorError> for Error {
             | MirrorError::Migration { .. }
             | MirrorError::Io { .. }
             | MirrorError::Sqlite { .. } => ErrorKind::Mirror,
+            MirrorError::OtherMailbox => ErrorKind::Refused,
             MirrorError::Absent { .. } | MirrorError::Invariant(_) => ErrorKind::Failed,
         };
         Error::because(kind, error.to_string(), error)

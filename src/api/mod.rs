@@ -5,19 +5,37 @@
 //! Objects may grow fields, never lose or rename them. Timestamps are RFC 3339 with the offset of the zone
 //! asked for; ids are text.
 
+mod act;
 mod answer;
+mod body;
 mod call;
+mod conflict;
+mod edit;
 mod error;
 mod look;
+mod outbox;
+mod reminder;
+mod wish;
+
+pub use act::{
+    Act, ActAnswer, AddCall, EditAnswer, EditCall, ForwardCall, OutboxAct, OutboxCall, RemoveCall,
+    ResolveCall, RespondCall, SnoozeCall,
+};
 
 pub use answer::{
     AccountStatus, AgendaAnswer, AttendeeAnswer, CalendarState, CalendarStatus, ChangeLine, EngineStatus,
-    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, Slot, StatusAnswer,
-    SyncDone, WindowAnswer,
+    Event, LastError, ListAnswer, NetworkState, OnlineMeetingAnswer, OutboxStatus, SignInWay, Slot,
+    StatusAnswer, SyncDone, WindowAnswer,
 };
+pub use body::read_invitee;
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
+pub use conflict::{ConflictField, ConflictItem};
 pub use error::{Error, ErrorKind};
 pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
+
+pub use outbox::{OutboxItem, ProblemAnswer};
+pub use reminder::{ReminderItem, ReminderState, RemindersCall};
+pub use wish::FieldsCall;
 
 pub use crate::agenda::Blocking;
 pub use crate::flow::look::{AgendaAsk, BusyAsk, FreeAsk, SearchAsk, WorkingHours};

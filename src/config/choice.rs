@@ -14,9 +14,9 @@ coded! {
     }
     /// Who synchronizes a mailbox.
     Method {
-        /// This engine.
+        /// This engine, as the user who signed in.
         Client = "client",
-        /// A server; this engine leaves the mailbox alone.
+        /// This engine on a server, as an application that an administrator lets into the mailboxes.
         Server = "server",
         /// Nobody.
         Off = "off",

@@ -125,6 +125,23 @@ fn an_account_alone_takes_the_only_application_and_the_only_group() {
 }
 
 #[test]
+fn the_rules_of_edits_come_from_the_nearest_level() {
+    let group = "[[group]]\nname = \"g\"\nconflicts = \"ask\"\n[group.lock]\nconfirm_mail_after = \"2h\"\n";
+    let text =
+        format!("{APP}[[account]]\nname = \"a\"\nconflicts = \"mine\"\n[[account]]\nname = \"b\"\n{group}");
+    let config = Config::parse(&text).unwrap();
+    let (a, b) = (config.resolve("a").unwrap(), config.resolve("b").unwrap());
+    assert_eq!(a.conflicts, Sourced { value: Policy::Mine, origin: Origin::Account });
+    assert_eq!(b.conflicts, Sourced { value: Policy::Ask, origin: Origin::Group });
+    assert_eq!(a.confirm_mail_after, Sourced { value: parse_span("2h").unwrap(), origin: Origin::Lock });
+    let bare = Config::parse(&format!("{APP}[[account]]\nname = \"a\"\n")).unwrap().resolve("a").unwrap();
+    assert_eq!(bare.conflicts, Sourced { value: Policy::Theirs, origin: Origin::Default });
+    assert_eq!(bare.confirm_mail_after.value, parse_span("72h").unwrap());
+    let shown: Vec<String> = a.shown().into_iter().map(|shown| shown.key).collect();
+    assert!(shown.contains(&"conflicts".to_owned()) && shown.contains(&"confirm_mail_after".to_owned()));
+}
+
+#[test]
 fn an_empty_file_is_a_configuration_without_accounts() {
     assert_eq!(Config::parse("").unwrap(), Config::default());
     assert_eq!(Config::parse("\u{feff}# nothing\r\n").unwrap(), Config::default());
@@ -145,7 +162,7 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             "an unknown key without a likeness",
             format!("{APP}{account}zzz = 1\n"),
             vec![
-                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, method, allow_office365, graph_app, window, presence",
+                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
             ],
         ),
         (
@@ -261,6 +278,24 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             vec![
                 "line 7: `account.window.past`: is locked by group \"g\"; remove it here (past)",
                 "line 8: `account.method`: is locked by group \"g\"; remove it here (method)",
+            ],
+        ),
+        (
+            "a locked rule of edits",
+            format!(
+                "{APP}{account}conflicts = \"ask\"\nconfirm_mail_after = \"1d\"\n[[group]]\nname = \"g\"\n[group.lock]\nconflicts = \"mine\"\nconfirm_mail_after = \"2h\"\n"
+            ),
+            vec![
+                "line 7: `account.conflicts`: is locked by group \"g\"; remove it here (conflicts)",
+                "line 8: `account.confirm_mail_after`: is locked by group \"g\"; remove it here (confirm_mail_after)",
+            ],
+        ),
+        (
+            "a rule of edits that does not exist",
+            format!("{APP}{account}conflicts = \"thers\"\nconfirm_mail_after = 3\n"),
+            vec![
+                "line 7: `account.conflicts`: must be one of \"theirs\", \"mine\", \"ask\"; did you mean \"theirs\"?",
+                "line 8: `account.confirm_mail_after`: must be a text in quotes, not a whole number",
             ],
         ),
         (
@@ -395,4 +430,76 @@ fn debug_output_shows_no_address() {
     let config = Config::parse(WHOLE).unwrap();
     let text = format!("{config:?} {:?}", config.resolve("anna").unwrap());
     assert!(!text.contains("contoso.com") && !text.contains("Kunde"), "{text}");
+}
+
+const SERVER: &str =
+    "[[group]]\nname = \"g\"\nmethod = \"server\"\n[[account]]\nname = \"a\"\nuser = \"a@x.test\"\n";
+
+#[test]
+fn an_application_says_where_its_credential_is() {
+    let cases = [
+        ("client_secret_env = \"CAL_SECRET\"", Credential::SecretEnv("CAL_SECRET".into())),
+        ("client_secret_file = \"/run/secret\"", Credential::SecretFile("/run/secret".into())),
+        ("client_secret_file = \"secret\"", Credential::SecretFile("/etc/cal/secret".into())),
+        (
+            "certificate_file = \"app.pem\"\nprivate_key_file = \"app.pem\"",
+            Credential::Certificate {
+                certificate: "/etc/cal/app.pem".into(),
+                private_key: "/etc/cal/app.pem".into(),
+            },
+        ),
+    ];
+    for (written, credential) in cases {
+        let mut config = Config::parse(&format!("{APP}{written}\n{SERVER}")).unwrap();
+        config.rebase(Path::new("/etc/cal"));
+        let effective = config.resolve("a").unwrap();
+        assert_eq!(effective.credential, Some(credential));
+        assert!(effective.is_application() && effective.is_synchronized());
+        assert_eq!(effective.scopes.value, ["https://graph.microsoft.com/.default"]);
+    }
+}
+
+#[test]
+fn a_server_account_without_a_credential_or_a_mailbox_is_refused_with_what_to_write() {
+    let found = problems(&format!("{APP}{SERVER}"));
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert!(found[0].contains("`account.method`") && found[0].contains("`client_secret_file`"), "{found:?}");
+    let app = format!("{APP}client_secret_env = \"S\"\n");
+    let found = problems(&format!("{app}{}", SERVER.replace("user = \"a@x.test\"\n", "")));
+    assert!(found.len() == 1 && found[0].contains("`account.user`"), "{found:?}");
+    let found = problems(&format!("{}{SERVER}", app.replace("\"t\"", "\"common\"")));
+    assert!(found.len() == 1 && found[0].contains("needs a tenant"), "{found:?}");
+    // A group that nobody is in, and an account that signs in itself, need none.
+    assert!(Config::parse(&format!("{APP}[[group]]\nname = \"g\"\nmethod = \"server\"\n")).is_ok());
+    assert!(Config::parse(&format!("{APP}{SERVER}method = \"client\"\n")).is_ok());
+}
+
+#[test]
+fn a_secret_in_the_configuration_is_refused_and_not_repeated() {
+    for written in [
+        "client_secret = \"s3cr3t~value\"",
+        "Client_Secret = \"s3cr3t~value\"",
+        "password = \"s3cr3t~value\"",
+        "private_key = \"s3cr3t~value\"",
+        "client_secret_env = \"s3cr3t~value\"",
+    ] {
+        let found = problems(&format!("{APP}{written}\n{SERVER}"));
+        assert!(!found.iter().any(|problem| problem.contains("s3cr3t")), "{found:?}");
+        assert!(found.iter().any(|problem| problem.contains("line 5")), "{found:?}");
+    }
+    let found = problems(&format!("{APP}client_secret = \"x\"\n"));
+    assert!(found[0].contains("client_secret_file = \"path\""), "{found:?}");
+}
+
+#[test]
+fn an_application_has_one_whole_credential() {
+    for (written, says) in [
+        ("client_secret_env = \"A\"\nclient_secret_file = \"b\"", "one credential"),
+        ("client_secret_env = \"A\"\ncertificate_file = \"b\"\nprivate_key_file = \"b\"", "one credential"),
+        ("certificate_file = \"b\"", "needs `private_key_file`"),
+        ("private_key_file = \"b\"", "needs `certificate_file`"),
+    ] {
+        let found = problems(&format!("{APP}{written}\n"));
+        assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+    }
 }

@@ -7,10 +7,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Account, Config, GraphApp, Group, Method, OnShutdown, PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings,
-    SourceKind, WINDOW_FUTURE_DEFAULT, WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose,
-    span_text,
+    Account, CONFIRM_MAIL_AFTER_DEFAULT, Config, Credential, GraphApp, Group, Method, OnShutdown,
+    PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings, SourceKind, WINDOW_FUTURE_DEFAULT,
+    WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose, span_text,
 };
+use crate::model::Policy;
 
 /// The level that a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -77,10 +78,16 @@ pub struct Effective {
     pub client_id: String,
     /// Every scope to ask for, those of the sign-in first.
     pub scopes: Sourced<Vec<String>>,
+    /// What the application proves itself with, where no user signs in.
+    pub credential: Option<Credential>,
     /// How much of the past is mirrored.
     pub window_past: Sourced<Duration>,
     /// How much of the future is mirrored.
     pub window_future: Sourced<Duration>,
+    /// What happens when both sides changed the same field.
+    pub conflicts: Sourced<Policy>,
+    /// An edit older than this that would mail somebody waits for a confirmation.
+    pub confirm_mail_after: Sourced<Duration>,
     /// The user's zone, an IANA name; none: the system's.
     pub time_zone: Sourced<Option<String>>,
     /// When the user works.
@@ -110,8 +117,13 @@ pub struct Shown {
 impl Effective {
     /// Whether this engine synchronizes the account: else it serves what the mirror has.
     pub fn is_synchronized(&self) -> bool {
-        self.method.value == Method::Client
+        self.method.value != Method::Off
             && (self.source.value != SourceKind::Microsoft365 || self.allow_office365.value)
+    }
+
+    /// Whether the mailbox is reached with an application's own permissions: nobody signs in for it.
+    pub fn is_application(&self) -> bool {
+        self.method.value == Method::Server && self.source.value == SourceKind::Microsoft365
     }
 
     /// What each permission is for, those of the sign-in itself apart.
@@ -134,6 +146,10 @@ impl Effective {
             show("method", json!(self.method.value), self.method.origin),
             show("allow_office365", json!(self.allow_office365.value), self.allow_office365.origin),
         ];
+        if self.source.value == SourceKind::Microsoft365 && self.method.value != Method::Off {
+            let way = if self.is_application() { "application" } else { "user" };
+            lines.push(show("sign_in", json!(way), self.method.origin));
+        }
         if let Some(app) = &self.graph_app {
             lines.extend([
                 show("graph_app", json!(app.value), app.origin),
@@ -146,10 +162,22 @@ impl Effective {
             lines.extend(self.scope_purposes().into_iter().map(|(scope, purpose)| {
                 show(&format!("graph_app.scopes.{scope}"), json!(purpose), self.scopes.origin)
             }));
+            let credential = self.credential.as_ref().filter(|_| self.is_application());
+            lines.extend(
+                credential.into_iter().flat_map(Credential::written).map(|(key, written)| {
+                    show(&format!("graph_app.{key}"), json!(written), Origin::TopLevel)
+                }),
+            );
         }
         lines.extend([
             show("window.past", json!(span_text(self.window_past.value)), self.window_past.origin),
             show("window.future", json!(span_text(self.window_future.value)), self.window_future.origin),
+            show("conflicts", json!(self.conflicts.value.code()), self.conflicts.origin),
+            show(
+                "confirm_mail_after",
+                json!(span_text(self.confirm_mail_after.value)),
+                self.confirm_mail_after.origin,
+            ),
         ]);
         lines.extend(self.shown_presence.iter().cloned());
         lines
@@ -197,22 +225,34 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
         lock: group.map(|group| &group.lock),
     };
     let app = resolve_app(config, account, &levels);
+    let method = levels.settings(|settings| settings.method, Method::Client);
+    let is_application = method.value == Method::Server;
+    let graph_url = origin_url(app, |app| app.graph_url.as_deref(), |app| app.cloud.graph_url());
     let (presence, shown_presence) = resolve_presence(&levels);
     Some(Effective {
         name: account.name.clone(),
         group: group.map(|group: &Group| group.name.clone()),
         user: account.user.clone(),
         source: Sourced { value: account.source, origin: Origin::Account },
-        method: levels.settings(|settings| settings.method, Method::Client),
         allow_office365: levels.settings(|settings| settings.allow_office365, true),
-        graph_url: origin_url(app, |app| app.graph_url.as_deref(), |app| app.cloud.graph_url()),
         authority_url: origin_url(app, |app| app.authority_url.as_deref(), |app| app.cloud.authority_url()),
         tenant: app.map(|app| app.directory_id.clone()).unwrap_or_default(),
         client_id: app.map(|app| app.application_id.clone()).unwrap_or_default(),
-        scopes: app.map_or(Sourced { value: Vec::new(), origin: Origin::Default }, |app| Sourced {
-            value: app.scopes.list(),
-            origin: origin_of(app.scopes != Scopes::Minimal, Origin::TopLevel),
-        }),
+        scopes: match app {
+            None => Sourced { value: Vec::new(), origin: Origin::Default },
+            // Without a user there is nothing to choose: an administrator has consented to what there is.
+            Some(_) if is_application => Sourced {
+                value: vec![format!("{}/.default", graph_url.value.trim_end_matches('/'))],
+                origin: method.origin,
+            },
+            Some(app) => Sourced {
+                value: app.scopes.list(),
+                origin: origin_of(app.scopes != Scopes::Minimal, Origin::TopLevel),
+            },
+        },
+        credential: app.and_then(|app| app.credential.clone()),
+        method,
+        graph_url,
         graph_app: app.map(|app| Sourced {
             value: app.display_name.clone(),
             origin: levels
@@ -221,6 +261,9 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
         }),
         window_past: levels.settings(|settings| settings.window_past, WINDOW_PAST_DEFAULT),
         window_future: levels.settings(|settings| settings.window_future, WINDOW_FUTURE_DEFAULT),
+        conflicts: levels.settings(|settings| settings.conflicts, Policy::Theirs),
+        confirm_mail_after: levels
+            .settings(|settings| settings.confirm_mail_after, CONFIRM_MAIL_AFTER_DEFAULT),
         time_zone: levels
             .presence(|presence| presence.time_zone.clone().map(Some))
             .unwrap_or(Sourced { value: None, origin: Origin::Default }),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::config::credential::read_credential;
 use crate::config::presence::{PRESENCE_KEYS, Reference, Slot, read_presence};
 use crate::config::reader::{Problems, Section, line_of, nearest};
 use crate::config::{
@@ -11,14 +12,50 @@ use crate::config::{
     Problem, Profile, Scopes, Settings, SourceKind, WINDOW_DAYS_MAX, WINDOW_FUTURE_DEFAULT,
     WINDOW_PAST_DEFAULT, check_origin, span_text,
 };
+use crate::model::Policy;
 
 const TOP_KEYS: &[&str] = &["graph_app", "group", "account", "presence"];
-const GRAPH_APP_KEYS: &[&str] =
-    &["display_name", "application_id", "directory_id", "cloud", "graph_url", "authority_url", "scopes"];
-const GROUP_KEYS: &[&str] = &["name", "method", "allow_office365", "graph_app", "window", "presence", "lock"];
-const LOCK_KEYS: &[&str] = &["method", "allow_office365", "graph_app", "window", "presence"];
-const ACCOUNT_KEYS: &[&str] =
-    &["name", "group", "user", "source", "method", "allow_office365", "graph_app", "window", "presence"];
+const GRAPH_APP_KEYS: &[&str] = &[
+    "display_name",
+    "application_id",
+    "directory_id",
+    "cloud",
+    "graph_url",
+    "authority_url",
+    "scopes",
+    "client_secret_env",
+    "client_secret_file",
+    "certificate_file",
+    "private_key_file",
+];
+/// Sign-in names that stand for no tenant of their own.
+const SHARED_TENANTS: [&str; 3] = ["common", "organizations", "consumers"];
+const GROUP_KEYS: &[&str] = &[
+    "name",
+    "method",
+    "allow_office365",
+    "graph_app",
+    "window",
+    "conflicts",
+    "confirm_mail_after",
+    "presence",
+    "lock",
+];
+const LOCK_KEYS: &[&str] =
+    &["method", "allow_office365", "graph_app", "window", "conflicts", "confirm_mail_after", "presence"];
+const ACCOUNT_KEYS: &[&str] = &[
+    "name",
+    "group",
+    "user",
+    "source",
+    "method",
+    "allow_office365",
+    "graph_app",
+    "window",
+    "conflicts",
+    "confirm_mail_after",
+    "presence",
+];
 pub(super) const WINDOW_KEYS: &[&str] = &["past", "future"];
 
 /// The longest account name: it is a folder name.
@@ -138,6 +175,7 @@ fn read_graph_apps(top: &Section<'_, '_>) -> Vec<GraphApp> {
         let graph_url = read_origin(&section, "graph_url");
         let authority_url = read_origin(&section, "authority_url");
         let scopes = read_scopes(&section);
+        let credential = read_credential(&section);
         let (Some(display_name), Some(application_id), Some(directory_id)) =
             (display_name, application_id, directory_id)
         else {
@@ -155,6 +193,7 @@ fn read_graph_apps(top: &Section<'_, '_>) -> Vec<GraphApp> {
             graph_url,
             authority_url,
             scopes,
+            credential,
         });
     }
     apps
@@ -214,6 +253,8 @@ fn read_level<'a, 'i>(section: Section<'a, 'i>, apps: &[GraphApp]) -> Level<'a, 
         graph_app,
         window_past: window.as_ref().and_then(|window| window.span("past")),
         window_future: window.as_ref().and_then(|window| window.span("future")),
+        conflicts: section.choice("conflicts", Policy::CODES, Policy::from_code),
+        confirm_mail_after: section.span("confirm_mail_after"),
         presence: section
             .section("presence", PRESENCE_KEYS)
             .map(|section| read_presence(&section, &mut references))
@@ -320,12 +361,45 @@ fn check_account(
         };
         level.section.note("graph_app", message);
     }
+    let method = lock.method.or(own.method).or(inherited.method).unwrap_or(Method::Client);
+    if method == Method::Server && account.source == SourceKind::Microsoft365 {
+        let app = match (app, apps) {
+            (Some(named), _) => apps.iter().find(|known| &known.display_name == named),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        };
+        check_server(account, level, app);
+    }
+}
+
+/// What an account needs that is reached with an application's own permissions.
+fn check_server(account: &Account, level: &Level<'_, '_>, app: Option<&GraphApp>) {
+    if account.user.is_none() && !level.section.has("user") {
+        level.section.note(
+            "user",
+            "is missing: with method \"server\" nobody signs in, so say which mailbox it is, such as user = \"anna@contoso.com\"",
+        );
+    }
+    let Some(app) = app else { return };
+    let name = &app.display_name;
+    if app.credential.is_none() {
+        level.section.note(
+            "method",
+            format!("\"server\" needs an application that can prove itself: give the [[graph_app]] \"{name}\" a `client_secret_file`, a `client_secret_env`, or a `certificate_file` and a `private_key_file`; or use method \"client\""),
+        );
+    }
+    if SHARED_TENANTS.iter().any(|shared| shared.eq_ignore_ascii_case(&app.directory_id)) {
+        level.section.note(
+            "method",
+            format!("\"server\" needs a tenant: the [[graph_app]] \"{name}\" has directory_id \"{}\"; write the domain or id of one, such as \"contoso.onmicrosoft.com\"", app.directory_id),
+        );
+    }
 }
 
 /// An account must not write what its group locks.
 fn check_lock(group: &str, account: &Level<'_, '_>, lock: &Level<'_, '_>) {
     let locked = |key: &str| format!("is locked by group \"{group}\"; remove it here ({key})");
-    for key in ["method", "allow_office365", "graph_app"] {
+    for key in ["method", "allow_office365", "graph_app", "conflicts", "confirm_mail_after"] {
         if lock.section.has(key) && account.section.has(key) {
             account.section.note(key, locked(key));
         }

@@ -10,6 +10,7 @@
 
 mod choice;
 mod cloud;
+mod credential;
 mod effective;
 mod grammar;
 mod presence;
@@ -21,13 +22,17 @@ mod span;
 mod config_tests;
 
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
+
+use crate::model::Policy;
 
 pub use choice::{
     ActuatorKind, Availability, Channel, Cloud, Condition, EventType, Hours, Method, OnShutdown, Role,
     SourceKind, StatusText, Weekday,
 };
 pub use cloud::{OriginError, check_origin};
+pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
 pub use presence::{
     Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
@@ -42,7 +47,7 @@ pub use span::{SpanError, parse_span, span_text};
 /// The most bytes a configuration may have.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
 /// The most accounts a configuration may have.
-pub const ACCOUNTS_MAX: usize = 64;
+pub const ACCOUNTS_MAX: usize = 1_000;
 /// The longest a mirrored window may be: Graph refuses calendar views of more than 1825 days, and a window is
 /// aligned outwards to whole days.
 pub const WINDOW_DAYS_MAX: u64 = 1823;
@@ -50,6 +55,9 @@ pub const WINDOW_DAYS_MAX: u64 = 1823;
 pub const WINDOW_PAST_DEFAULT: Duration = Duration::from_secs(30 * 86_400);
 /// How much of the future is mirrored unless configured.
 pub const WINDOW_FUTURE_DEFAULT: Duration = Duration::from_secs(365 * 86_400);
+
+/// After what time an edit that would mail somebody waits for a confirmation unless configured.
+pub const CONFIRM_MAIL_AFTER_DEFAULT: Duration = Duration::from_secs(72 * 3_600);
 
 /// One mistake in a configuration.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -102,6 +110,8 @@ pub struct GraphApp {
     pub authority_url: Option<String>,
     /// What it asks consent for.
     pub scopes: Scopes,
+    /// What it proves itself with where no user signs in (`method = "server"`).
+    pub credential: Option<Credential>,
 }
 
 /// A location or configuration group.
@@ -128,6 +138,10 @@ pub struct Settings {
     pub window_past: Option<Duration>,
     /// How much of the future is mirrored.
     pub window_future: Option<Duration>,
+    /// What happens when both sides changed the same field.
+    pub conflicts: Option<Policy>,
+    /// An edit older than this that would mail somebody waits for a confirmation.
+    pub confirm_mail_after: Option<Duration>,
     /// The presence policy.
     pub presence: PresenceSettings,
 }
@@ -163,6 +177,15 @@ impl Config {
     /// Every problem found, in the order of lines.
     pub fn parse(text: &str) -> Result<Config, Vec<Problem>> {
         grammar::parse(text)
+    }
+
+    /// Reads relative paths as relative to `folder`: that of the file the text came from.
+    pub fn rebase(&mut self, folder: &Path) {
+        for app in &mut self.graph_apps {
+            if let Some(credential) = &mut app.credential {
+                credential.rebase(folder);
+            }
+        }
     }
 
     /// What is in effect for the account named `account`; `None` when there is none of this name.

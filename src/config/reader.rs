@@ -331,8 +331,24 @@ fn type_name(value: &DeValue<'_>) -> &'static str {
 /// Tables whose keys are easily written beside them.
 const NESTED: &[(&str, &[&str])] = &[("presence", PRESENCE_KEYS), ("window", WINDOW_KEYS)];
 
+/// What people call a secret that must not stand in a configuration.
+const SECRETS: [&str; 9] = [
+    "client_secret",
+    "secret",
+    "password",
+    "client_assertion",
+    "certificate",
+    "private_key",
+    "access_token",
+    "refresh_token",
+    "token",
+];
+
 /// "unknown key; did you mean …".
 fn unknown_key(name: &str, known: &[&'static str]) -> String {
+    if known.contains(&"client_secret_file") && SECRETS.contains(&name.to_ascii_lowercase().as_str()) {
+        return "a secret must not stand in a configuration; put it into a file that only this user can read and write client_secret_file = \"path\" (or certificate_file and private_key_file), or into a variable and write client_secret_env = \"NAME\". If it is a real one, replace it in the registration: whoever read this file knows it".to_owned();
+    }
     // Written one table too high.
     let nested = NESTED.iter().filter(|(table, _)| known.contains(table)).find_map(|(table, keys)| {
         let near = keys.iter().find(|key| **key == name).copied();

@@ -52,6 +52,10 @@ const PURPOSES: &[(&str, &str)] = &[
         "User.ReadBasic.All",
         "for the names of colleagues; part of the full registration, not used by calmirror yet",
     ),
+    (
+        ".default",
+        "all application permissions that an administrator consented to: Calendars.Read to mirror, Calendars.ReadWrite to send changes too, User.Read.All to tell mailboxes apart when addresses change",
+    ),
     ("Presence.Read", "for your presence at Microsoft; not used by calmirror yet"),
     ("Presence.ReadWrite", "for your presence at Microsoft; not used by calmirror yet"),
 ];

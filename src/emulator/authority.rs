@@ -1,9 +1,11 @@
-//! The OAuth face: device code, authorization code with PKCE, refresh with rotation. It approves by itself.
+//! The OAuth face: device code, authorization code with PKCE, refresh with rotation, client credentials. It approves
+//! by itself.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::assertion::{self, Expected};
 use super::ident;
 use super::mailbox::User;
 use super::wire::{Answer, Call, percent_encoded};
@@ -31,6 +33,20 @@ pub struct SignIn {
     pub rotates: bool,
     /// Any bearer is taken as the first user's: for tools that cannot sign in.
     pub takes_any_token: bool,
+    /// Applications that may sign in as themselves and reach every mailbox.
+    pub applications: Vec<Registration>,
+}
+
+/// An application that signs in as itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Registration {
+    /// Its client id.
+    pub client_id: String,
+    /// Its secret.
+    pub secret: Option<String>,
+    /// Its certificate, PEM.
+    pub certificate: Option<String>,
 }
 
 impl Default for SignIn {
@@ -42,6 +58,7 @@ impl Default for SignIn {
             declines: false,
             rotates: true,
             takes_any_token: false,
+            applications: Vec::new(),
         }
     }
 }
@@ -77,12 +94,18 @@ pub(crate) struct Authority {
     devices: BTreeMap<String, Device>,
     access: BTreeMap<String, Grant>,
     refresh: BTreeMap<String, Grant>,
+    /// The tokens of applications, and when they end.
+    applications: BTreeMap<String, i64>,
+    /// The ids of client assertions that were used, and when they were.
+    assertions: BTreeMap<String, i64>,
 }
 
 /// What a bearer is worth.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Bearer {
     User(usize),
+    /// An application's own: no user, every mailbox.
+    Application,
     Expired,
     Unknown,
 }
@@ -96,11 +119,18 @@ impl Authority {
             devices: BTreeMap::new(),
             access: BTreeMap::new(),
             refresh: BTreeMap::new(),
+            applications: BTreeMap::new(),
+            assertions: BTreeMap::new(),
         }
     }
 
     /// Whose token this is.
     pub fn judge(&self, token: Option<&str>, now_ms: i64) -> Bearer {
+        match token.and_then(|t| self.applications.get(t)) {
+            Some(until_ms) if *until_ms > now_ms => return Bearer::Application,
+            Some(_) => return Bearer::Expired,
+            None => {}
+        }
         match token.and_then(|t| self.access.get(t)) {
             Some(grant) if grant.until_ms > now_ms => Bearer::User(grant.user),
             Some(_) => Bearer::Expired,
@@ -114,7 +144,10 @@ impl Authority {
         for grant in self.access.values_mut() {
             grant.until_ms = i64::MIN;
         }
-        self.access.len()
+        for until_ms in self.applications.values_mut() {
+            *until_ms = i64::MIN;
+        }
+        self.access.len() + self.applications.len()
     }
 
     /// Ends all refresh tokens, as an admin's revocation does.
@@ -268,6 +301,7 @@ impl Authority {
                 self.poll(call, &client, users, now_ms)
             }
             "authorization_code" => self.redeem(call, &client, users, now_ms),
+            "client_credentials" => self.client_credentials(call, &client, now_ms),
             "refresh_token" => {
                 let known = call.form("refresh_token").and_then(|t| self.refresh.get_key_value(&t));
                 let Some((old, grant)) = known.map(|(t, g)| (t.clone(), g.clone())) else {
@@ -301,6 +335,51 @@ impl Authority {
                 now_ms,
             ),
         }
+    }
+
+    /// A token for an application itself, by its secret or an assertion signed with its certificate's key.
+    fn client_credentials(&mut self, call: &Call, client: &str, now_ms: i64) -> Answer {
+        let refuse = |status, error: &str, number, text: &str| refused(status, error, number, text, now_ms);
+        let Some(known) = self.sign_in.applications.iter().find(|app| app.client_id == client).cloned()
+        else {
+            let text = "Application was not found in the directory.";
+            return refuse(400, "unauthorized_client", 700_016, text);
+        };
+        if let Some(assertion) = call.form("client_assertion") {
+            let kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+            if call.form("client_assertion_type").as_deref() != Some(kind) {
+                return refuse(400, "invalid_request", 900_144, "The client_assertion_type is wrong.");
+            }
+            let expected = Expected {
+                certificate: known.certificate.as_deref().unwrap_or_default(),
+                client_id: client,
+                audience_path: call.path(),
+                now_ms,
+            };
+            match assertion::verify(&assertion, &expected) {
+                Ok(id) if !self.assertions.contains_key(&id) => keep(&mut self.assertions, id, now_ms),
+                Ok(_) => {
+                    return refuse(401, "invalid_client", 700_027, "The client assertion was used before.");
+                }
+                Err(text) => return refuse(401, "invalid_client", 700_027, text),
+            }
+        } else if known.secret.is_none() || known.secret != call.form("client_secret") {
+            return refuse(401, "invalid_client", 7_000_215, "Invalid client secret provided.");
+        }
+        let scope = call.form("scope").unwrap_or_default();
+        if !scope.ends_with("/.default") || scope.contains(' ') {
+            let text = "The provided value for scope is not valid. Client credential flows must have a scope value with /.default suffixed to the resource identifier.";
+            return refuse(400, "invalid_scope", 1_002_012, text);
+        }
+        let lifetime_s = self.sign_in.access_token_s;
+        let token =
+            format!("eyJ0eXAi.{}.{}", ident::opaque(&mut self.rng, 600), ident::opaque(&mut self.rng, 32));
+        keep(&mut self.applications, token.clone(), now_ms + lifetime_s * 1_000);
+        let body = json!({
+            "token_type": "Bearer", "expires_in": lifetime_s, "ext_expires_in": lifetime_s,
+            "access_token": token,
+        });
+        Answer::json(200, &body).with("cache-control", "no-store").with("pragma", "no-cache")
     }
 
     fn poll(&mut self, call: &Call, client: &str, users: &[User], now_ms: i64) -> Answer {

@@ -42,6 +42,12 @@ struct Tokens {
     grant: Option<String>,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Forget {
+    forget_transactions: bool,
+}
+
 #[derive(Deserialize, Default)]
 #[serde(default, deny_unknown_fields)]
 struct ClockChange {
@@ -90,7 +96,18 @@ impl World {
                 Ok(json!({"items": []}))
             }
             ("GET", ["truth"]) => self.truth_lines(call, now_ms),
-            ("GET", ["mails"]) => self.user(call).map(|user| json!({"items": self.mails(user)})),
+            ("GET", ["mails"]) => self.mail_lines(call),
+            ("GET", ["writes"]) => self.write_lines(call),
+            ("POST", ["writes"]) => body::<Forget>(call).map(|wanted| {
+                if wanted.forget_transactions {
+                    self.forget_transactions();
+                }
+                json!({"forget_transactions": wanted.forget_transactions})
+            }),
+            ("DELETE", ["writes"]) => {
+                self.clear_writes();
+                Ok(json!({"items": []}))
+            }
             _ => return Answer::json(404, &json!({"error": "there is no such control; see CONTROL.md"})),
         };
         match outcome {
@@ -205,6 +222,26 @@ impl World {
             }
         }
         json!({"requests": self.requests(), "by_kind": kinds, "items": items})
+    }
+
+    fn mail_lines(&self, call: &Call) -> Outcome {
+        let (event, what) = (call.parameter("event"), call.parameter("what"));
+        let mails = self.mails(self.user(call)?).iter();
+        let items: Vec<_> = mails
+            .filter(|mail| event.as_ref().is_none_or(|event| mail.event == *event))
+            .filter(|mail| what.as_ref().is_none_or(|what| mail.what == what))
+            .collect();
+        Ok(json!({"count": items.len(), "items": items}))
+    }
+
+    fn write_lines(&self, call: &Call) -> Outcome {
+        let (event, transaction) = (call.parameter("event"), call.parameter("transaction"));
+        let items: Vec<_> = self
+            .writes(self.user(call)?)
+            .filter(|write| event.as_ref().is_none_or(|event| write.event == *event))
+            .filter(|write| transaction.is_none() || write.transaction_id == transaction)
+            .collect();
+        Ok(json!({"count": items.len(), "items": items}))
     }
 
     fn truth_lines(&mut self, call: &Call, now_ms: i64) -> Outcome {

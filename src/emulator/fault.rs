@@ -41,6 +41,11 @@ pub enum RequestKind {
 }
 
 impl RequestKind {
+    /// Whether such requests change events.
+    pub const fn is_write(self) -> bool {
+        matches!(self, RequestKind::Create | RequestKind::Patch | RequestKind::Delete | RequestKind::Action)
+    }
+
     /// The kind of a call.
     pub(crate) fn of(call: &Call) -> RequestKind {
         let segments = call.segments();
@@ -81,6 +86,10 @@ pub struct When {
     pub method: Option<String>,
     /// The kind.
     pub kind: Option<RequestKind>,
+    /// A calendar's or an event's id as it stands in the path, decoded.
+    pub id: Option<String>,
+    /// Creates, patches, deletions and actions only.
+    pub writes: bool,
     /// Lets this many matching requests pass first.
     pub skip: u32,
     /// Of the rest hits only every n-th; 0 and 1 hit all.
@@ -140,6 +149,14 @@ pub enum What {
     Drop,
     /// It is done, and the connection closes before the reply.
     LoseReply,
+    /// It is done, and answered with an error nevertheless.
+    FailAfter {
+        /// The status.
+        status: u16,
+        /// The error code.
+        #[serde(default)]
+        code: Option<String>,
+    },
     /// The reply ends after this many bytes of what it promised.
     Truncate {
         /// Bytes that arrive.
@@ -206,6 +223,11 @@ impl Rule {
         Rule { when: When { kind: Some(kind), ..When::default() }, count: 1, what }
     }
 
+    /// Hits every write to the calendar or event `id`, for ever.
+    pub fn writes_to(id: &str, what: What) -> Rule {
+        Rule { when: When { id: Some(id.to_owned()), writes: true, ..When::default() }, count: 0, what }
+    }
+
     /// Hits the next `count` requests of any kind.
     pub fn any(count: u32, what: What) -> Rule {
         Rule { when: When::default(), count, what }
@@ -260,5 +282,7 @@ impl When {
         self.path.as_ref().is_none_or(|p| call.target.contains(p.as_str()))
             && self.method.as_ref().is_none_or(|m| m.eq_ignore_ascii_case(&call.method))
             && self.kind.is_none_or(|k| k == kind)
+            && (!self.writes || kind.is_write())
+            && self.id.as_ref().is_none_or(|id| call.segments().contains(id))
     }
 }

@@ -210,7 +210,10 @@ impl Fields {
         match name {
             "start" | "end" | "isAllDay" | "recurrence" | "transactionId" | "locations" => {}
             "subject" => self.subject = value.as_str().map(str::to_owned),
-            "body" => self.body = decode_body(value)?,
+            "body" => {
+                self.body = decode_body(value)?;
+                self.keep_meeting(trust);
+            }
             "location" => {
                 self.location = value.get("displayName").and_then(Value::as_str).unwrap_or("").to_owned();
             }
@@ -263,8 +266,35 @@ impl Fields {
         Ok(())
     }
 
+    /// A client that sends a body without the block of the online meeting ends the meeting. The block itself is not
+    /// kept with the body but shown with it.
+    fn keep_meeting(&mut self, trust: Trust) {
+        let (Some(url), Body::Stored { content, .. }) = (&self.join_url, &mut self.body) else { return };
+        let block = text::meeting_block(url);
+        if content.contains(&block) {
+            *content = content.replace(&block, "");
+        } else if trust == Trust::Client {
+            self.is_online = false;
+            self.join_url = None;
+            self.provider = "unknown";
+        }
+    }
+
     /// The content and whether it is HTML.
     pub fn content(&self, as_text: bool) -> (bool, String) {
+        let (is_html, mut content) = self.own_content(as_text);
+        match (&self.join_url, is_html) {
+            (None, _) => {}
+            (Some(url), false) => content.push_str(&text::meeting_text(url)),
+            (Some(url), true) => {
+                let at = content.rfind("</body>").unwrap_or(content.len());
+                content.insert_str(at, &text::meeting_block(url));
+            }
+        }
+        (is_html, content)
+    }
+
+    fn own_content(&self, as_text: bool) -> (bool, String) {
         match &self.body {
             Body::Seeded(seed) if as_text => (false, text::plain_body(*seed)),
             Body::Seeded(seed) => (true, text::html_body(*seed)),

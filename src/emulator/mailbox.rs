@@ -2,7 +2,7 @@
 //!
 //! The log holds every event once, at its latest change, so that a delta round reads only what is new to it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use jiff::civil::Time;
 use jiff::tz::TimeZone;
@@ -14,6 +14,9 @@ use super::ident::{Form, Ids, Target};
 use super::recurrence::Recurrence;
 use super::wire::Refusal;
 use super::zone::{self, DAY_MS};
+
+/// Writes a mailbox remembers.
+const WRITES_MAX: usize = 100_000;
 
 /// A changed instance: Graph members laid over its master's.
 #[derive(Clone)]
@@ -274,6 +277,38 @@ pub struct Mail {
     pub what: &'static str,
     /// To how many people.
     pub recipients: usize,
+    /// Their addresses.
+    pub to: Vec<String>,
+    /// When, by the service's clock.
+    pub at_ms: i64,
+}
+
+/// One write that took effect, or a create that was answered with the event it had made before.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Write {
+    /// When, by the service's clock.
+    pub at_ms: i64,
+    /// `create`, `patch`, `delete`, or the action's name.
+    pub what: String,
+    /// The event or occurrence, as its immutable id.
+    pub event: String,
+    /// The client-chosen id of a create.
+    pub transaction_id: Option<String>,
+    /// The names of the members that were sent.
+    pub members: Vec<String>,
+    /// Whether it came with `If-Match`.
+    pub is_conditional: bool,
+    /// Whether nothing was done: the create was known.
+    pub is_replay: bool,
+    /// Of the request's body: two bodies with one digest are the same bytes.
+    pub digest: String,
+}
+
+/// A create as it is remembered by its transaction id.
+#[derive(Clone)]
+pub(crate) struct Created {
+    pub serial: u64,
+    pub digest: String,
 }
 
 #[derive(Clone)]
@@ -286,9 +321,11 @@ pub(crate) struct Mailbox {
     pub events: BTreeMap<u64, Event>,
     pub log: BTreeMap<u64, Entry>,
     pub lines: Lines,
-    pub transactions: BTreeMap<String, u64>,
+    pub transactions: BTreeMap<String, Created>,
     pub deferred: BTreeMap<(i64, u64), Deferred>,
     pub mails: Vec<Mail>,
+    /// The latest [`WRITES_MAX`].
+    pub writes: VecDeque<Write>,
     pub settings: Map<String, Value>,
     /// Changes delta will never tell.
     pub silent_rate: f64,
@@ -312,6 +349,7 @@ impl Mailbox {
             transactions: BTreeMap::new(),
             deferred: BTreeMap::new(),
             mails: Vec::new(),
+            writes: VecDeque::new(),
             settings: Map::new(),
             silent_rate: 0.0,
             slot_tombstones: false,
@@ -319,6 +357,13 @@ impl Mailbox {
             next_seq: 1,
             next_key: 1,
         }
+    }
+
+    pub fn wrote(&mut self, write: Write) {
+        if self.writes.len() >= WRITES_MAX {
+            self.writes.pop_front();
+        }
+        self.writes.push_back(write);
     }
 
     pub fn serial(&mut self) -> u64 {

@@ -49,6 +49,7 @@
 //!
 #![doc = include_str!("CONTROL.md")]
 
+mod assertion;
 mod authority;
 mod change;
 mod control;
@@ -73,11 +74,11 @@ mod wire;
 mod world;
 mod zone;
 
-pub use authority::SignIn;
+pub use authority::{Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};
 pub use fault::{BodyKind, RequestKind, Rule, What, When};
-pub use mailbox::{Mail, User};
+pub use mailbox::{Mail, User, Write};
 pub use memory::InMemory;
 pub use quirks::Quirks;
 pub use seed::Seeding;

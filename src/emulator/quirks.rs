@@ -46,6 +46,9 @@ pub struct Quirks {
     pub whole_minute_series: bool,
     /// A shared calendar may answer page 1 of delta and deny page 2, as its flag says.
     pub deny_shared_page_two: bool,
+    /// A known transaction id with another body is refused with 409; otherwise it is answered with the event that
+    /// the first body made (the real service's answer is not documented).
+    pub strict_transactions: bool,
     /// `originalStart` is missing from `/instances` unless selected.
     pub hide_original_start: bool,
     /// More concurrent requests of one mailbox are answered 429 `ApplicationThrottled`; 0 is no limit.
@@ -76,6 +79,7 @@ impl Default for Quirks {
             silent_change_rate: 0.0,
             whole_minute_series: true,
             deny_shared_page_two: true,
+            strict_transactions: false,
             hide_original_start: true,
             concurrent_max: 0,
             requests_max: 10_000,
@@ -106,6 +110,7 @@ impl Quirks {
             silent_change_rate: 0.0,
             whole_minute_series: true,
             deny_shared_page_two: false,
+            strict_transactions: false,
             hide_original_start: false,
             concurrent_max: 0,
             requests_max: 0,

@@ -73,6 +73,31 @@ impl World {
     }
 }
 
+impl World {
+    /// A company: `users` users (`user0@contoso.example`, …) with one calendar each, made up from a seed with
+    /// `seeding.events` rows.
+    pub fn company(seeding: Seeding, users: usize) -> World {
+        let named: Vec<_> =
+            (0..users).map(|n| (format!("User {n}"), format!("user{n}@contoso.example"))).collect();
+        let named: Vec<_> = named.iter().map(|(name, address)| (name.as_str(), address.as_str())).collect();
+        let mut world = World::new(seeding.seed, &named, ZONE);
+        for user in 0..users {
+            world.fill(user, seeding);
+        }
+        world
+    }
+
+    /// Adds `seeding.events` made-up rows to the default calendar of `user`.
+    pub fn fill(&mut self, user: usize, seeding: Seeding) {
+        let salt = u64::try_from(user).unwrap_or(0);
+        let mut rng = fastrand::Rng::with_seed(seeding.seed ^ 0xCA1E_17DA ^ (salt << 32));
+        let Some(mailbox) = self.mailboxes.get_mut(user) else { return };
+        let mut seeder = Seeder { mailbox, rng: &mut rng, now_ms: seeding.now_ms };
+        let calendar = seeder.mailbox.default_calendar;
+        seeder.fill(calendar, seeding.events);
+    }
+}
+
 /// Makes up events in one mailbox.
 pub(crate) struct Seeder<'a> {
     pub mailbox: &'a mut Mailbox,

@@ -213,6 +213,26 @@ pub(crate) fn as_html(text: &str) -> String {
     )
 }
 
+/// The line that separates the block of an online meeting from what the user wrote.
+const RULE: &str = "________________________________________________________________________________";
+
+/// The block that the service puts into the body of an online meeting.
+pub(crate) fn meeting_block(join_url: &str) -> String {
+    let rule = format!(
+        "<div style=\"width:100%\"><span style=\"white-space:nowrap; color:#5F5F5F; opacity:.36\">{RULE}</span>\r\n</div>"
+    );
+    format!(
+        "{rule}\r\n<div class=\"me-email-text\" lang=\"en-US\" style=\"color:#252424; font-family:'Segoe UI',Arial,sans-serif\">\r\n<div style=\"margin-top:24px\"><span style=\"font-size:24px\">Microsoft Teams meeting</span>\r\n</div>\r\n<div><a class=\"me-email-headline\" href=\"{join_url}\" target=\"_blank\">Click here to join the meeting</a>\r\n</div>\r\n</div>\r\n<div style=\"font-size:12px\"></div>\r\n{rule}"
+    )
+}
+
+/// The same block in a body that is asked for as text.
+pub(crate) fn meeting_text(join_url: &str) -> String {
+    format!(
+        "\r\n{RULE}\r\nMicrosoft Teams meeting\r\nClick here to join the meeting<{join_url}>\r\n{RULE}\r\n"
+    )
+}
+
 /// The text of simple HTML.
 pub(crate) fn without_tags(html: &str) -> String {
     let mut out = String::new();

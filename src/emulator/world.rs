@@ -1,6 +1,6 @@
 //! The whole service as one value.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::authority::{Authority, Bearer, SignIn, TENANT};
 use super::fault::{BodyKind, RequestKind, Rule, Rules, What};
 use super::graph::Graph;
 use super::ident::{self, Ids, Target, mix};
-use super::mailbox::{Mail, Mailbox, User};
+use super::mailbox::{Mail, Mailbox, User, Write};
 use super::quirks::Quirks;
 use super::wire::{Answer, Call, Refusal, Transport};
 use super::zone;
@@ -56,6 +56,10 @@ pub struct World {
     clock_offset_ms: i64,
     asks_for_tokens: bool,
     in_flight: u32,
+    /// The most requests ever in flight at once.
+    in_flight_most: u32,
+    /// Users of the directory that have no mailbox.
+    without_mailbox: BTreeSet<usize>,
     rate: (i64, u32),
 }
 
@@ -89,6 +93,8 @@ impl World {
             clock_offset_ms: 0,
             asks_for_tokens: true,
             in_flight: 0,
+            in_flight_most: 0,
+            without_mailbox: BTreeSet::new(),
             rate: (i64::MIN, 0),
         };
         world.set_quirks(Quirks::default());
@@ -182,6 +188,16 @@ impl World {
         self.authority.grant(user, now_ms)
     }
 
+    /// Takes a user's mailbox away, as an administrator who ends a licence does; the user stays in the directory.
+    pub fn take_mailbox(&mut self, user: usize) {
+        self.without_mailbox.insert(user);
+    }
+
+    /// The most requests that were ever in flight at once.
+    pub fn in_flight_most(&self) -> u32 {
+        self.in_flight_most
+    }
+
     // ---- what is there -------------------------------------------------------------------------------------
 
     /// The users, in order.
@@ -192,6 +208,38 @@ impl World {
     /// Mail the service would have sent on behalf of a user: invitations, updates, cancellations, answers.
     pub fn mails(&self, user: usize) -> &[Mail] {
         self.mailboxes.get(user).map_or(&[], |m| m.mails.as_slice())
+    }
+
+    /// How many mails of a kind (`invite`, `update`, `cancel`, `respond`, `forward`) were sent about an event.
+    pub fn mail_count(&self, user: usize, event: &str, what: &str) -> usize {
+        self.mails(user).iter().filter(|mail| mail.event == event && mail.what == what).count()
+    }
+
+    /// The writes to a user's events that took effect, oldest first; only the last hundred thousand are kept.
+    pub fn writes(&self, user: usize) -> impl Iterator<Item = &Write> {
+        self.mailboxes.get(user).into_iter().flat_map(|mailbox| &mailbox.writes)
+    }
+
+    /// How many events a transaction id has made: more than one is a create done twice.
+    pub fn created_count(&self, user: usize, transaction_id: &str) -> usize {
+        let is_it =
+            |write: &&Write| !write.is_replay && write.transaction_id.as_deref() == Some(transaction_id);
+        self.writes(user).filter(is_it).count()
+    }
+
+    /// Forgets the mails and writes so far.
+    pub fn clear_writes(&mut self) {
+        for mailbox in &mut self.mailboxes {
+            mailbox.mails.clear();
+            mailbox.writes.clear();
+        }
+    }
+
+    /// Forgets which creates were done: the same transaction id makes another event.
+    pub fn forget_transactions(&mut self) {
+        for mailbox in &mut self.mailboxes {
+            mailbox.transactions.clear();
+        }
     }
 
     /// The requests seen, oldest first; only the last ten thousand are kept.
@@ -238,6 +286,7 @@ impl World {
         }
         self.settle_all(now_ms);
         self.in_flight += 1;
+        self.in_flight_most = self.in_flight_most.max(self.in_flight);
         let answer = self.exchange(call, now_ms);
         let request_id = ident::guid(self.scramble, self.seen ^ (1 << 50));
         let mut answer = answer.with("date", zone::http_date(now_ms)).with("request-id", request_id.clone());
@@ -337,12 +386,13 @@ impl World {
         answer
     }
 
-    fn caller(&self, call: &Call, now_ms: i64) -> Result<usize, Refusal> {
+    fn caller(&self, call: &Call, now_ms: i64) -> Result<Caller, Refusal> {
         if !self.asks_for_tokens {
-            return Ok(0);
+            return Ok(Caller::User(0));
         }
         let text = match self.authority.judge(call.bearer.as_deref(), now_ms) {
-            Bearer::User(user) => return Ok(user),
+            Bearer::User(user) => return Ok(Caller::User(user)),
+            Bearer::Application => return Ok(Caller::Application),
             Bearer::Expired => "Lifetime validation failed, the token is expired.",
             Bearer::Unknown if call.bearer.is_none() => "Access token is empty.",
             Bearer::Unknown => "IDX14100: JWT is not well formed, there are no dots (.).",
@@ -365,18 +415,22 @@ impl World {
         let rest = segments.get(1..).unwrap_or_default();
         let (user, rest) = match rest {
             [batch] if batch == "$batch" => return self.batch(call, version, now_ms),
-            [me, rest @ ..] if me == "me" => (caller, rest),
+            [me, rest @ ..] if me == "me" => (me_of(caller)?, rest),
             [users, id, rest @ ..] if users == "users" => (self.user_named(id, caller)?, rest),
             _ => return Err(Refusal::new(400, "BadRequest", "Resource not found for the segment.")),
         };
+        if self.without_mailbox.contains(&user) && !rest.is_empty() {
+            let text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise.";
+            return Err(Refusal::new(404, "MailboxNotEnabledForRESTAPI", text));
+        }
         let mailbox = self.mailboxes.get_mut(user).ok_or_else(Refusal::item_not_found)?;
         Graph { mailbox, quirks: &self.quirks, call, now_ms, scramble: self.scramble, version }.route(rest)
     }
 
-    fn user_named(&self, name: &str, caller: usize) -> Result<usize, Refusal> {
+    fn user_named(&self, name: &str, caller: Caller) -> Result<usize, Refusal> {
         // What Microsoft's SDKs send for `/me`.
         if name == "me" || name == "me-token-to-replace" || name == "TokenToReplace" {
-            return Ok(caller);
+            return me_of(caller);
         }
         let found = self
             .mailboxes
@@ -384,7 +438,12 @@ impl World {
             .position(|m| m.user.id == name || m.user.address.eq_ignore_ascii_case(name));
         match found {
             // The first user may look into the others' mailboxes, as an assistant does.
-            Some(user) if user == caller || caller == 0 => Ok(user),
+            Some(user)
+                if matches!(caller, Caller::User(0) | Caller::Application)
+                    || caller == Caller::User(user) =>
+            {
+                Ok(user)
+            }
             Some(_) => Err(Refusal::denied()),
             None => Err(Refusal::new(404, "ErrorInvalidUser", "The requested user is invalid.")),
         }
@@ -556,6 +615,14 @@ impl World {
             ),
             What::Drop => Answer::empty(0).sent(Transport::Drop),
             What::LoseReply => self.serve(call, kind, now_ms).sent(Transport::Drop),
+            What::FailAfter { status, code } => {
+                let answer = self.serve(call, kind, now_ms);
+                if answer.status >= 400 {
+                    return answer;
+                }
+                let code = code.unwrap_or_else(|| "ErrorInternalServerError".into());
+                refuse(self, Refusal::new(status, &code, "An internal server error occurred."))
+            }
             What::Truncate { bytes } => self.serve(call, kind, now_ms).sent(Transport::Truncate(bytes)),
             What::EndlessNext => self.endless(call, kind, now_ms, false),
             What::SameLink => self.endless(call, kind, now_ms, true),
@@ -659,6 +726,23 @@ impl World {
             "graph_url": origin, "authority_url": origin, "control_url": format!("{origin}/_control"),
             "tenant": TENANT, "users": users.collect::<Vec<_>>(),
         })
+    }
+}
+
+/// Who asks.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Caller {
+    User(usize),
+    Application,
+}
+
+fn me_of(caller: Caller) -> Result<usize, Refusal> {
+    match caller {
+        Caller::User(user) => Ok(user),
+        Caller::Application => {
+            let text = "/me request is only valid with delegated authentication flow.";
+            Err(Refusal::new(400, "BadRequest", text))
+        }
     }
 }
 

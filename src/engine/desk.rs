@@ -3,12 +3,14 @@ use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
+use crate::engine::office::Fleet;
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
+use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
     BrowserHints, BrowserSignIn, DeviceSignIn, SIGN_IN_TIME_MAX, Session, SignInError, SignInSite,
 };
@@ -22,6 +24,8 @@ use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
 const MIRROR_FILE: &str = "mirror.db";
+/// What a server says that refuses a fresh token of an application.
+const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
 /// One account with everything open: its mirror's writer, its session, its server.
 pub(super) struct Desk {
@@ -30,13 +34,32 @@ pub(super) struct Desk {
     edges: Edges,
     mirror: Mirror,
     session: Arc<Session>,
+    /// What reaches the mailbox where nobody signs in.
+    fleet: Option<Arc<Fleet>>,
     graph: Graph,
+    zones: Arc<Zones>,
     /// The zone of the timestamps in its reports.
     zone: Zone,
+    /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
+    is_push_stopped: bool,
+}
+
+/// What a sync did.
+#[derive(Default)]
+struct Done {
+    push: PushReport,
+    pull: PullReport,
+    /// Held removals that were carried out.
+    accepted: u64,
 }
 
 impl Desk {
-    pub(super) fn open(effective: Effective, data_dir: &Path, edges: &Edges) -> Result<Desk, Error> {
+    pub(super) fn open(
+        effective: Effective,
+        data_dir: &Path,
+        edges: &Edges,
+        fleet: Option<Arc<Fleet>>,
+    ) -> Result<Desk, Error> {
         check_policy(&effective)?;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
@@ -45,28 +68,57 @@ impl Desk {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
         let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
-        let site = GraphSite::new(&effective.graph_url.value, None)
+        let user = fleet.as_ref().and(effective.user.as_deref());
+        let site = GraphSite::new(&effective.graph_url.value, user)
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
-        vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
+        if fleet.is_none() {
+            vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
+        }
         let session = Arc::new(Session::new(
             sign_in_site(&effective),
             edges.http.clone(),
             edges.clock.clone(),
             vault.clone() as Arc<dyn Vault>,
         ));
-        let bearer = session.clone() as Arc<dyn Bearer>;
+        let bearer: Arc<dyn Bearer> = match &fleet {
+            Some(fleet) => fleet.application.clone(),
+            None => session.clone(),
+        };
         let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-        let zone = zone_of(&effective);
-        Ok(Desk { effective, folder, edges: edges.clone(), mirror, session, graph, zone })
+        let graph = match &fleet {
+            Some(fleet) => graph.with_limits(fleet.limits.clone()),
+            None => graph,
+        };
+        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
+        let zone = zone_of(&effective, &zones);
+        let edges = edges.clone();
+        Ok(Desk {
+            effective,
+            folder,
+            edges,
+            mirror,
+            session,
+            fleet,
+            graph,
+            zones,
+            zone,
+            is_push_stopped: false,
+        })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
     }
 
-    /// Pulls, then accepts removals when asked, then does the upkeep.
+    /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
+    pub(super) fn next_edit_due_ms(&self) -> Option<i64> {
+        if self.is_push_stopped { None } else { self.mirror.next_edit_due_ms().ok().flatten() }
+    }
+
+    /// Pushes, then pulls, so that what was sent is seen again at once; then accepts removals when asked, and does
+    /// the upkeep.
     pub(super) async fn sync(
         &mut self,
         order: &SyncOrder,
@@ -76,7 +128,7 @@ impl Desk {
         let started_ms = self.edges.clock.now_ms();
         let outcome = self.sync_or_break(order, urgency, progress).await;
         match outcome {
-            Ok((report, accepted)) => self.report(report, accepted, started_ms).map_err(Error::from),
+            Ok(done) => self.report(done, started_ms).map_err(Error::from),
             // A mirror that breaks in the middle is set aside now, and the next sync fills a new one.
             Err(error) if error.is_damage() => {
                 self.reopen(started_ms)?;
@@ -95,7 +147,7 @@ impl Desk {
         order: &SyncOrder,
         urgency: Urgency,
         progress: &mut (dyn FnMut(Progress) + Send),
-    ) -> Result<(PullReport, u64), MirrorError> {
+    ) -> Result<Done, MirrorError> {
         let pull_order = PullOrder {
             is_full: order.is_full,
             is_asked: urgency == Urgency::Asked,
@@ -103,16 +155,20 @@ impl Desk {
             future_ms: in_ms(self.effective.window_future.value),
         };
         let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
-        let report = match self.bind_mailbox().await? {
-            Ok(()) => pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?,
+        let mut done = Done::default();
+        match self.bind_mailbox().await? {
+            Ok(()) => {
+                done.push = self.push(urgency, progress).await?;
+                done.pull = pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?;
+            }
             Err(fault) => {
                 let now_ms = self.edges.clock.now_ms();
                 self.mirror.note_attempt(now_ms)?;
                 self.mirror.note_fault(fault.kind(), now_ms)?;
-                PullReport { fault: Some(fault), ..PullReport::default() }
+                self.is_push_stopped = true;
+                done.pull = PullReport { fault: Some(fault), ..PullReport::default() };
             }
-        };
-        let mut accepted = 0;
+        }
         for calendar in self.mirror.calendars()? {
             let is_accepted = match &order.accept_removals {
                 Accept::None => false,
@@ -120,15 +176,41 @@ impl Desk {
                 Accept::Calendar(key) => *key == calendar.key,
             };
             if is_accepted {
-                accepted += self.mirror.accept_removals(calendar.id, self.edges.clock.now_ms())?;
+                done.accepted += self.mirror.accept_removals(calendar.id, self.edges.clock.now_ms())?;
             }
         }
         upkeep(&mut self.mirror)?;
-        Ok((report, accepted))
+        Ok(done)
+    }
+
+    async fn push(
+        &mut self,
+        urgency: Urgency,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<PushReport, MirrorError> {
+        let order = PushOrder {
+            policy: self.effective.conflicts.value,
+            confirm_mail_after_ms: in_ms(self.effective.confirm_mail_after.value),
+            is_asked: match urgency {
+                Urgency::Asked | Urgency::Woken => true,
+                Urgency::Polled => false,
+            },
+        };
+        let ports = PushPorts {
+            clock: self.edges.clock.clone(),
+            entropy: self.edges.entropy.clone(),
+            zones: self.zones.clone(),
+        };
+        let report = push(&mut self.mirror, &self.graph, &ports, order, progress).await?;
+        self.is_push_stopped = report.fault.is_some();
+        Ok(report)
     }
 
     /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
     async fn bind_mailbox(&mut self) -> Result<Result<(), Fault>, MirrorError> {
+        if let Some(fleet) = self.fleet.clone() {
+            return self.bind_configured(&fleet).await;
+        }
         if self.mirror.account()?.mailbox.is_some() {
             return Ok(Ok(()));
         }
@@ -145,12 +227,37 @@ impl Desk {
         }
     }
 
-    fn report(
-        &mut self,
-        report: PullReport,
-        accepted: u64,
-        started_ms: i64,
-    ) -> Result<SyncReport, MirrorError> {
+    /// The same where nobody signs in: the configuration names the mailbox, and may name another one than it did.
+    /// Asked once in a process's life.
+    async fn bind_configured(&mut self, fleet: &Fleet) -> Result<Result<(), Fault>, MirrorError> {
+        let name = self.effective.name.clone();
+        if fleet.is_identified(&name) {
+            return Ok(Ok(()));
+        }
+        // Without the permission to read users the address is all that is known.
+        let address = self.effective.user.clone().unwrap_or_default().to_lowercase();
+        let by_address = MailboxId { object_id: format!("address:{address}") };
+        let (mailbox, user) = match self.graph.identity().await {
+            Ok(identity) => (MailboxId { object_id: identity.object_id }, identity.user_principal_name),
+            Err(Fault::Refused { status: 403 | 404, .. }) => (by_address.clone(), None),
+            Err(fault) => return Ok(Err(fault)),
+        };
+        match self.mirror.account()?.mailbox {
+            // Bound by its id before, and only the address is known today.
+            Some(_) if mailbox == by_address => {}
+            Some(bound) if bound != mailbox && bound != by_address => {
+                return Err(MirrorError::OtherMailbox);
+            }
+            Some(_) | None => {
+                self.mirror.bind(&mailbox, user.as_deref().or(self.effective.user.as_deref()))?;
+            }
+        }
+        fleet.note_identified(&name);
+        Ok(Ok(()))
+    }
+
+    fn report(&mut self, done: Done, started_ms: i64) -> Result<SyncReport, MirrorError> {
+        let Done { push, pull: report, accepted } = done;
         let now_ms = self.edges.clock.now_ms();
         let calendars = self.mirror.calendars()?;
         let oldest = calendars.iter().map(|c| c.pulled_at_ms).min().flatten();
@@ -160,21 +267,27 @@ impl Desk {
             pages: report.pages,
             upserted: report.committed.inserted + report.committed.rewritten,
             removed: report.removed + accepted,
-            pushed: 0,
-            parked: 0,
-            conflicts: 0,
+            pushed: push.pushed,
+            parked: push.parked,
+            conflicts: push.conflicts,
             held_removals: self.mirror.count_held()?,
             failed: report.failed,
             duration_ms: u64::try_from(now_ms.saturating_sub(started_ms)).unwrap_or(0),
             as_of: oldest.map(|ms| self.zone.rfc3339(ms)),
         };
-        let weather = report.fault.map(|fault| self.weather(&fault));
+        let weather = report.fault.or(push.fault).map(|fault| self.weather(&fault));
         Ok(SyncReport { done, weather })
     }
 
     fn weather(&self, fault: &Fault) -> Weather {
         match (fault, self.graph.throttled_until_ms()) {
-            (Fault::SignInNeeded, _) => Weather::SignInNeeded,
+            (Fault::SignInNeeded, _) => {
+                let problem = self.fleet.as_ref().map(|fleet| match fleet.application.problem() {
+                    Some(problem) => problem.to_string(),
+                    None => NOT_LET_IN.to_owned(),
+                });
+                problem.map_or(Weather::SignInNeeded, |message| Weather::ApplicationRefused { message })
+            }
             (fault, Some(until_ms)) if fault.kind() == "throttled" => Weather::Throttled { until_ms },
             (fault, _) => Weather::Unreachable(fault.kind()),
         }
@@ -186,6 +299,7 @@ impl Desk {
         other: OtherMailbox,
         prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
     ) -> Result<(), Error> {
+        self.check_user_signs_in()?;
         let site = sign_in_site(&self.effective);
         let challenge = self.session.challenge().await.map_err(vault_error)?;
         let challenge = challenge.as_ref().map(Secret::expose);
@@ -206,6 +320,7 @@ impl Desk {
         other: OtherMailbox,
         prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
     ) -> Result<(), Error> {
+        self.check_user_signs_in()?;
         let site = sign_in_site(&self.effective);
         let challenge = self.session.challenge().await.map_err(vault_error)?;
         let hints = BrowserHints {
@@ -218,6 +333,19 @@ impl Desk {
         let tokens = started.finish().await.map_err(sign_in_error)?;
         // `started` lives on: a second tab gets its page meanwhile.
         self.keep(tokens, other).await
+    }
+
+    fn check_user_signs_in(&self) -> Result<(), Error> {
+        match &self.fleet {
+            None => Ok(()),
+            Some(_) => Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}` needs no sign-in: its method is `server`, so the application signs in by itself",
+                    self.effective.name
+                ),
+            )),
+        }
     }
 
     /// Keeps the tokens of the right mailbox.
@@ -292,7 +420,7 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 }
 
 /// Refuses an account that this engine must not synchronize, and says who can change that.
-fn check_policy(effective: &Effective) -> Result<(), Error> {
+pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
     if effective.source.value != SourceKind::Microsoft365 {
         return Err(Error::new(
             ErrorKind::Usage,
@@ -303,12 +431,12 @@ fn check_policy(effective: &Effective) -> Result<(), Error> {
         ));
     }
     match effective.method.value {
-        Method::Client => {}
-        Method::Server | Method::Off => {
+        Method::Client | Method::Server => {}
+        Method::Off => {
             return Err(Error::new(
                 ErrorKind::Refused,
                 format!(
-                    "account `{}`: the group's `method` is not `client`, so this program does not synchronize it; an administrator can change that",
+                    "account `{}`: the group's `method` is `off`, so this program does not synchronize it; an administrator can change that",
                     effective.name
                 ),
             ));
@@ -352,8 +480,7 @@ fn sign_in_site(effective: &Effective) -> SignInSite {
 }
 
 /// The account's own zone, else the system's, else UTC.
-fn zone_of(effective: &Effective) -> Zone {
-    let zones = Zones::newest(Some(Path::new(crate::system::ZONE_DIR)));
+fn zone_of(effective: &Effective, zones: &Zones) -> Zone {
     [effective.time_zone.value.clone(), crate::system::time_zone_name()]
         .into_iter()
         .flatten()

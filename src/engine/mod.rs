@@ -4,10 +4,11 @@
 //! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
 mod desk;
+mod office;
 mod watch;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,7 +20,8 @@ use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
-pub use watch::{Handle, Hint, Seen, WatchReport};
+use office::Office;
+pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
 #[derive(Clone)]
@@ -73,6 +75,11 @@ pub struct SyncReport {
 pub enum Weather {
     /// Sign-in is needed (exit 3).
     SignInNeeded,
+    /// The application that reaches the mailbox without a user gets no token (exit 3).
+    ApplicationRefused {
+        /// Who must do what.
+        message: String,
+    },
     /// The server cannot be reached or refused (exit 4); the fault's stable kind.
     Unreachable(&'static str),
     /// The server asked to wait longer than a sync waits (exit 4).
@@ -86,7 +93,7 @@ impl Weather {
     /// The error a door makes of it.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Weather::SignInNeeded => ErrorKind::SignIn,
+            Weather::SignInNeeded | Weather::ApplicationRefused { .. } => ErrorKind::SignIn,
             Weather::Unreachable(_) | Weather::Throttled { .. } => ErrorKind::Unreachable,
         }
     }
@@ -132,9 +139,7 @@ pub enum OtherMailbox {
 
 /// The engine of one data directory. At most one process holds it; readers need none.
 pub struct Engine {
-    config: Config,
-    data_dir: PathBuf,
-    edges: Edges,
+    office: Office,
     runtime: tokio::runtime::Handle,
     workers: Option<tokio::runtime::Runtime>,
     desks: BTreeMap<String, Desk>,
@@ -145,7 +150,7 @@ pub struct Engine {
 
 impl std::fmt::Debug for Engine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Engine").field("data_dir", &self.data_dir).finish_non_exhaustive()
+        f.debug_struct("Engine").field("data_dir", &self.office.data_dir).finish_non_exhaustive()
     }
 }
 
@@ -176,9 +181,7 @@ impl Engine {
             .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
         let (handle, inbox) = watch::channel();
         Ok(Engine {
-            config,
-            data_dir: data_dir.to_path_buf(),
-            edges,
+            office: Office::new(config, data_dir, edges),
             runtime: workers.handle().clone(),
             workers: Some(workers),
             desks: BTreeMap::new(),
@@ -190,7 +193,7 @@ impl Engine {
 
     /// The data directory.
     pub fn data_dir(&self) -> &Path {
-        &self.data_dir
+        &self.office.data_dir
     }
 
     /// The way for other threads to talk to [`Engine::watch`].
@@ -228,12 +231,16 @@ impl Engine {
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
     pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
-        let names: Vec<String> = self.config.accounts.iter().map(|account| account.name.clone()).collect();
-        let mut is_open = false;
+        let names: Vec<String> =
+            self.office.config.accounts.iter().map(|account| account.name.clone()).collect();
+        let are_many = names.len() > watch::MIRRORS_OPEN_MAX;
+        let mut kept = Vec::new();
         let mut refused = None;
         for name in names {
-            match self.open_desk(&name) {
-                Ok(()) => is_open = true,
+            // Of many accounts each is opened when its turn comes.
+            let found = if are_many { self.office.check(&name) } else { self.open_desk(&name) };
+            match found {
+                Ok(()) => kept.push(name),
                 Err(error) => {
                     tracing::warn!(account = %name, error = %error, "this account is not kept in step");
                     refused = Some(error);
@@ -241,11 +248,11 @@ impl Engine {
             }
         }
         match refused {
-            Some(error) if !is_open => return Err(error),
+            Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, edges, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(desks, edges, inbox, seen)))
+        let Engine { desks, runtime, office, inbox, .. } = self;
+        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -286,18 +293,16 @@ impl Engine {
     /// # Errors
     /// When a file cannot be removed.
     pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
-        self.config.account(account).ok_or_else(|| unknown_account(account))?;
+        self.office.config.account(account).ok_or_else(|| unknown_account(account))?;
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
-        desk::sign_out(&self.data_dir, account, what, &self.edges)
+        desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
     }
 
     fn open_desk(&mut self, account: &str) -> Result<(), Error> {
         if !self.desks.contains_key(account) {
-            let effective = self.config.resolve(account).ok_or_else(|| unknown_account(account))?;
-            let desk = Desk::open(effective, &self.data_dir, &self.edges)?;
-            self.desks.insert(account.to_owned(), desk);
+            self.desks.insert(account.to_owned(), self.office.open(account)?);
         }
         Ok(())
     }

@@ -1,17 +1,36 @@
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! Keeps accounts in step: who is next, how many at once, and for how long.
+//!
+//! So many mailboxes are at work at once, on the caller's thread; of those that are due the one that has waited
+//! longest is next. A first sync that takes long makes room after its share of pages when others wait, and goes on
+//! from its last committed page. With many accounts a mirror is open only while it works.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::{mpsc, oneshot, watch};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
+use crate::engine::office::Office;
 use crate::engine::{Edges, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
-use crate::flow::cadence::{Hints, Last, next_poll};
+use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
 /// Messages that may wait for the engine; a door that finds the queue full tells its caller to come back.
 const INBOX_MAX: usize = 64;
+/// Mailboxes at work at once. Their network waits overlap; their writes do not.
+pub const MAILBOXES_AT_ONCE: usize = 4;
+/// Up to so many accounts keep their mirrors open between two turns; of more each is closed after its turn, so that
+/// an idle mailbox costs neither page cache nor open files.
+pub const MIRRORS_OPEN_MAX: usize = 8;
+/// The share of one turn while others wait: pages of a full round,
+const SLICE_PAGES: u32 = 20;
+/// or this time, whichever comes first.
+const SLICE_TIME: Duration = Duration::from_secs(15);
 /// The longest a poll is put off, whatever the server asked for: the wall clock is looked at again then.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -22,6 +41,8 @@ pub enum Hint {
     NetworkUp,
     /// The machine woke up.
     Resumed,
+    /// An edit was queued.
+    Edited,
     /// Somebody looks at the calendar, or nobody does.
     Hidden(bool),
     /// The machine runs on battery, or not.
@@ -37,6 +58,8 @@ pub(super) enum Urgency {
     Asked,
     /// A poll.
     Polled,
+    /// A poll because something came back: the program, the network, the machine. Edits that were put off are tried.
+    Woken,
 }
 
 pub(super) enum Message {
@@ -125,111 +148,344 @@ pub struct WatchReport {
     pub polls: u64,
 }
 
+/// When an account is next looked at.
 struct Schedule {
     next_at_ms: i64,
     failures: u32,
+    /// Something came back since the last sync.
+    is_woken: bool,
+    is_running: bool,
+}
+
+/// An account's place: its desk is open while it works, and between two turns if there are few.
+struct Seat {
+    desk: tokio::sync::Mutex<Option<Desk>>,
+}
+
+impl Seat {
+    /// Whether an edit may wait here: one that is at work, or closed, cannot be asked.
+    fn may_have_edits(&self) -> bool {
+        self.desk
+            .try_lock()
+            .map_or(true, |desk| desk.as_ref().is_none_or(|desk| desk.next_edit_due_ms().is_some()))
+    }
+}
+
+/// Who waits for the end of a sync.
+type Reply = oneshot::Sender<Result<SyncReport, Error>>;
+
+/// A sync that somebody asked for.
+struct Asked {
+    account: String,
+    order: SyncOrder,
+    reply: Reply,
+}
+
+/// One turn of an account that ended.
+struct Turn {
+    account: String,
+    reply: Option<Reply>,
+    end: TurnEnd,
+    /// When its next edit is to be sent.
+    due_ms: Option<i64>,
+}
+
+enum TurnEnd {
+    Done(Box<Result<SyncReport, Error>>),
+    /// Others waited; it goes on from the page it has committed.
+    Sliced,
+}
+
+type Watcher<'s> = Mutex<&'s mut (dyn FnMut(Seen<'_>) + Send)>;
+
+/// How far a turn has come in a round that can be continued: a full round, which stores the link to its next page.
+struct Slice {
+    started_ms: i64,
+    is_full_round: bool,
+    pages: u32,
+}
+
+impl Slice {
+    /// Whether the turn has had its share after `progress`.
+    fn is_over(&mut self, progress: &Progress, now_ms: i64) -> bool {
+        match progress {
+            Progress::Round { is_full, .. } => {
+                self.is_full_round = *is_full;
+                false
+            }
+            Progress::Page { .. } if self.is_full_round => {
+                self.pages = self.pages.saturating_add(1);
+                self.pages >= SLICE_PAGES || now_ms.saturating_sub(self.started_ms) >= in_ms(SLICE_TIME)
+            }
+            Progress::Page { .. }
+            | Progress::Calendars { .. }
+            | Progress::Pushed { .. }
+            | Progress::Waiting { .. }
+            | Progress::Complete { .. }
+            | Progress::Failed { .. } => false,
+        }
+    }
 }
 
 /// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
+    office: &Office,
     desks: &mut BTreeMap<String, Desk>,
-    edges: &Edges,
+    accounts: Vec<String>,
     inbox: &mut Inbox,
     seen: &mut (dyn FnMut(Seen<'_>) + Send),
 ) -> WatchReport {
+    let seat = |name: String| {
+        let desk = tokio::sync::Mutex::new(desks.remove(&name));
+        (name, Seat { desk })
+    };
+    let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
+    let report = keep_in_step(office, &seats, inbox, &Mutex::new(seen)).await;
+    desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
+    report
+}
+
+async fn keep_in_step(
+    office: &Office,
+    seats: &BTreeMap<String, Seat>,
+    inbox: &mut Inbox,
+    seen: &Watcher<'_>,
+) -> WatchReport {
+    let edges = &office.edges;
     let mut report = WatchReport::default();
     let mut hints = Hints::default();
-    let mut schedules: BTreeMap<String, Schedule> = desks
+    let next_at_ms = edges.clock.now_ms();
+    let mut schedules: BTreeMap<String, Schedule> = seats
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms: edges.clock.now_ms(), failures: 0 }))
+        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false, is_woken: true }))
         .collect();
+    let mut asked: VecDeque<Asked> = VecDeque::new();
+    // Whether somebody waits for a place: then a long round makes room after its share.
+    let others_wait = AtomicBool::new(false);
+    let mut running = FuturesUnordered::new();
+    let mut was_asleep = true;
     loop {
+        if inbox.takes_stop() {
+            return report;
+        }
         let now_ms = edges.clock.now_ms();
         // A clock that was put back must not put polls off: none is further away than this.
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
         for schedule in schedules.values_mut() {
             schedule.next_at_ms = schedule.next_at_ms.min(latest_ms);
         }
-        let next_at_ms = schedules.values().map(|s| s.next_at_ms).min().unwrap_or(latest_ms);
-        let wait = u64::try_from(next_at_ms.saturating_sub(now_ms)).unwrap_or(0);
-        let message = match inbox.next(edges, Duration::from_millis(wait)).await {
-            Next::Stop => return report,
-            Next::Message(message) => Some(message),
-            Next::Time => None,
+        while running.len() < MAILBOXES_AT_ONCE {
+            let (account, order, reply) = match next_asked(&mut asked, &schedules) {
+                Some(Asked { account, order, reply }) => (account, order, Some(reply)),
+                None => match longest_waiting(&schedules, now_ms) {
+                    Some(account) => (account, SyncOrder::default(), None),
+                    None => break,
+                },
+            };
+            let (Some(seat), Some(schedule)) = (seats.get(&account), schedules.get_mut(&account)) else {
+                if let Some(reply) = reply {
+                    let _ = reply.send(Err(super::unknown_account(&account)));
+                }
+                continue;
+            };
+            schedule.is_running = true;
+            let is_woken = schedule.is_woken;
+            if reply.is_none() {
+                report.polls += 1;
+                report.wake_ups += u64::from(std::mem::take(&mut was_asleep));
+            }
+            let urgency = match (&reply, is_woken) {
+                (Some(_), _) => Urgency::Asked,
+                (None, true) => Urgency::Woken,
+                (None, false) => Urgency::Polled,
+            };
+            running.push(turn(office, seat, account, (order, urgency), reply, seen, &others_wait));
+        }
+        let next_at_ms = next_due(&schedules);
+        let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
+        others_wait.store(has_due || !asked.is_empty(), Ordering::Relaxed);
+        let wait = match next_at_ms {
+            // All places are taken: the next that is free wakes us.
+            Some(_) if has_due => None,
+            Some(next_at_ms) => u64::try_from(next_at_ms.saturating_sub(now_ms)).ok(),
+            None if running.is_empty() => u64::try_from(SLEEP_MAX.as_millis()).ok(),
+            None => None,
         };
-        report.wake_ups += 1;
-        match message {
-            Some(Message::Hint(hint)) => {
+        let wait = wait.map(Duration::from_millis);
+        match inbox.next(edges, wait, asked.len() < INBOX_MAX, &mut running).await {
+            Next::Stop => return report,
+            Next::Time => was_asleep = true,
+            Next::Message(Message::Hint(Hint::Edited)) => {
+                report.wake_ups += 1;
+                let soon_ms = edges.clock.now_ms().saturating_add(in_ms(AFTER_EDIT));
+                for (name, schedule) in &mut schedules {
+                    if seats.get(name).is_some_and(|seat| seat.may_have_edits()) {
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms);
+                    }
+                }
+            }
+            Next::Message(Message::Hint(hint)) => {
+                report.wake_ups += 1;
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
                 for schedule in schedules.values_mut() {
+                    schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
                     let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
                     schedule.next_at_ms = schedule.next_at_ms.min(latest);
                 }
             }
-            Some(Message::Sync { account, order, reply }) => {
-                let answer = match desks.get_mut(&account) {
-                    Some(desk) => {
-                        let mut tell = |progress| seen(Seen::Progress(&account, &progress));
-                        let work = desk.sync(&order, Urgency::Asked, &mut tell);
-                        // Who asked is told by the dropped reply.
-                        let Some(answer) = inbox.unless_stopped(work).await else { return report };
-                        answer
-                    }
-                    None => Err(super::unknown_account(&account)),
-                };
-                if let Ok(report) = &answer {
-                    seen(Seen::Done(&account, report));
-                }
-                if let Some(schedule) = schedules.get_mut(&account) {
-                    plan_next(schedule, answer.as_ref().ok(), hints, edges);
-                }
-                // A caller who went away has its answer in `status`.
-                let _ = reply.send(answer);
+            Next::Message(Message::Sync { account, order, reply }) => {
+                report.wake_ups += 1;
+                asked.push_back(Asked { account, order, reply });
             }
-            None => {
-                let now_ms = edges.clock.now_ms();
-                for (name, desk) in desks.iter_mut() {
-                    let Some(schedule) = schedules.get_mut(name) else { continue };
-                    if schedule.next_at_ms > now_ms {
+            Next::Turn(Turn { account, reply, end, due_ms }) => {
+                was_asleep = false;
+                if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
+                    close(&account, seat).await;
+                }
+                let Some(schedule) = schedules.get_mut(&account) else { continue };
+                schedule.is_running = false;
+                let answer = match end {
+                    // Due again at once, behind everybody who has waited longer.
+                    TurnEnd::Sliced => {
+                        schedule.next_at_ms = edges.clock.now_ms();
                         continue;
                     }
-                    report.polls += 1;
-                    let order = SyncOrder::default();
-                    let mut tell = |progress| seen(Seen::Progress(name, &progress));
-                    let work = desk.sync(&order, Urgency::Polled, &mut tell);
-                    let Some(answer) = inbox.unless_stopped(work).await else { return report };
-                    match &answer {
-                        Ok(done) => seen(Seen::Done(name, done)),
-                        Err(error) => tracing::warn!(account = %name, error = %error, "a poll failed"),
+                    TurnEnd::Done(answer) => *answer,
+                };
+                match &answer {
+                    Ok(done) => tell(seen, Seen::Done(&account, done)),
+                    Err(error) if reply.is_none() => {
+                        tracing::warn!(account = %account, error = %error, "a poll failed");
                     }
-                    plan_next(schedule, answer.as_ref().ok(), hints, edges);
+                    Err(_) => {}
+                }
+                plan_next(schedule, answer.as_ref().ok(), due_ms, hints, edges);
+                if let Some(reply) = reply {
+                    // A caller who went away has its answer in `status`.
+                    let _ = reply.send(answer);
                 }
             }
         }
     }
 }
 
+/// The first that was asked for whose account is not at work already.
+fn next_asked(asked: &mut VecDeque<Asked>, schedules: &BTreeMap<String, Schedule>) -> Option<Asked> {
+    let is_free = |asked: &Asked| schedules.get(&asked.account).is_none_or(|schedule| !schedule.is_running);
+    let place = asked.iter().position(is_free)?;
+    asked.remove(place)
+}
+
+/// When the next account is due that is not at work.
+fn next_due(schedules: &BTreeMap<String, Schedule>) -> Option<i64> {
+    let idle = schedules.values().filter(|schedule| !schedule.is_running);
+    idle.map(|schedule| schedule.next_at_ms).min()
+}
+
+/// The account that is due and has waited longest.
+fn longest_waiting(schedules: &BTreeMap<String, Schedule>, now_ms: i64) -> Option<String> {
+    let due = schedules.iter().filter(|(_, schedule)| !schedule.is_running && schedule.next_at_ms <= now_ms);
+    due.min_by_key(|(name, schedule)| (schedule.next_at_ms, *name)).map(|(name, _)| name.clone())
+}
+
+fn tell(seen: &Watcher<'_>, what: Seen<'_>) {
+    seen.lock().unwrap_or_else(PoisonError::into_inner)(what);
+}
+
+async fn turn(
+    office: &Office,
+    seat: &Seat,
+    account: String,
+    (order, urgency): (SyncOrder, Urgency),
+    reply: Option<Reply>,
+    seen: &Watcher<'_>,
+    others_wait: &AtomicBool,
+) -> Turn {
+    let mut desk = seat.desk.lock().await;
+    let desk = match &mut *desk {
+        Some(desk) => desk,
+        closed => match office.open(&account) {
+            Ok(opened) => closed.insert(opened),
+            Err(error) => {
+                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+            }
+        },
+    };
+    let clock = &office.edges.clock;
+    let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
+    let share_used = Notify::new();
+    let mut on_progress = |progress: Progress| {
+        tell(seen, Seen::Progress(&account, &progress));
+        let is_over = slice.is_over(&progress, clock.now_ms());
+        // Who asked waits for the end.
+        if is_over && urgency != Urgency::Asked && others_wait.load(Ordering::Relaxed) {
+            share_used.notify_one();
+        }
+    };
+    let work = desk.sync(&order, urgency, &mut on_progress);
+    let end = tokio::select! {
+        biased;
+        answer = work => TurnEnd::Done(Box::new(answer)),
+        // Dropped where it waits: what is written is whole.
+        () = share_used.notified() => TurnEnd::Sliced,
+    };
+    let due_ms = desk.next_edit_due_ms();
+    Turn { account, reply, end, due_ms }
+}
+
+/// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
+async fn close(account: &str, seat: &Seat) {
+    let open = seat.desk.lock().await.take();
+    if let Some(Err(error)) = open.map(Desk::close) {
+        tracing::warn!(account, error = %error, "the mirror was not closed in order; it will be checked");
+    }
+}
+
 enum Next {
     Stop,
     Message(Message),
+    Turn(Turn),
     Time,
 }
 
 impl Inbox {
-    /// The next thing to do, after `wait` at the latest.
-    async fn next(&mut self, edges: &Edges, wait: Duration) -> Next {
+    /// The next thing to do: what came in, a turn that ended, or that `wait` is over.
+    async fn next<F: Future<Output = Turn>>(
+        &mut self,
+        edges: &Edges,
+        wait: Option<Duration>,
+        takes_messages: bool,
+        running: &mut FuturesUnordered<F>,
+    ) -> Next {
+        let sleep = async {
+            match wait {
+                Some(wait) if wait.is_zero() => {}
+                Some(wait) => edges.clock.sleep(wait).await,
+                None => std::future::pending().await,
+            }
+        };
         let next = tokio::select! {
             biased;
             _ = self.stopping.wait_for(|stops| *stops) => Next::Stop,
-            Some(message) = self.messages.recv() => Next::Message(message),
-            () = async { if !wait.is_zero() { edges.clock.sleep(wait).await } } => Next::Time,
+            Some(message) = self.messages.recv(), if takes_messages => Next::Message(message),
+            Some(turn) = running.next(), if !running.is_empty() => Next::Turn(turn),
+            () = sleep => Next::Time,
         };
         if matches!(next, Next::Stop) {
             self.stop.send_replace(false);
         }
         next
+    }
+
+    /// Whether somebody has asked to stop; the wish is used up by being followed.
+    fn takes_stop(&self) -> bool {
+        let stops = *self.stopping.borrow();
+        if stops {
+            self.stop.send_replace(false);
+        }
+        stops
     }
 }
 
@@ -237,6 +493,8 @@ impl Inbox {
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
         Hint::NetworkUp | Hint::Resumed => true,
+        // Concerns the accounts that have one: seen to by the caller.
+        Hint::Edited => false,
         Hint::Hidden(is_hidden) => {
             hints.is_hidden = is_hidden;
             !is_hidden
@@ -256,16 +514,34 @@ fn last(failures: u32) -> Last {
     if failures == 0 { Last::Complete } else { Last::Failed(failures) }
 }
 
-fn plan_next(schedule: &mut Schedule, answer: Option<&SyncReport>, hints: Hints, edges: &Edges) {
+/// Plans the next sync of an account. `due_ms` is when its next edit is to be sent.
+fn plan_next(
+    schedule: &mut Schedule,
+    answer: Option<&SyncReport>,
+    due_ms: Option<i64>,
+    hints: Hints,
+    edges: &Edges,
+) {
     let is_complete = answer.is_some_and(|report| report.weather.is_none());
+    schedule.is_woken = false;
     schedule.failures = if is_complete { 0 } else { schedule.failures.saturating_add(1) };
-    let delay = next_poll(hints, last(schedule.failures), edges.entropy.roll());
-    let by_cadence = edges.clock.now_ms().saturating_add(in_ms(delay));
+    let last = match last(schedule.failures) {
+        Last::Complete if answer.is_some_and(|report| report.done.pushed > 0) => Last::Wrote,
+        last @ (Last::Complete | Last::Failed(_) | Last::Wrote) => last,
+    };
+    let delay = next_poll(hints, last, edges.entropy.roll());
+    let now_ms = edges.clock.now_ms();
+    let by_cadence = now_ms.saturating_add(in_ms(delay));
+    let by_edit = due_ms
+        .filter(|_| answer.is_some())
+        .map_or(i64::MAX, |due_ms| due_ms.max(now_ms.saturating_add(in_ms(AFTER_EDIT))));
     let by_server = match answer.and_then(|report| report.weather.as_ref()) {
         Some(Weather::Throttled { until_ms }) => *until_ms,
-        Some(Weather::SignInNeeded | Weather::Unreachable(_)) | None => 0,
+        Some(Weather::SignInNeeded | Weather::ApplicationRefused { .. } | Weather::Unreachable(_)) | None => {
+            0
+        }
     };
-    schedule.next_at_ms = by_cadence.max(by_server);
+    schedule.next_at_ms = by_cadence.min(by_edit).max(by_server);
 }
 
 fn in_ms(duration: Duration) -> i64 {

@@ -10,6 +10,8 @@ const HIDDEN: Duration = Duration::from_secs(12 * 60);
 const SLOWEST: Duration = Duration::from_secs(30 * 60);
 /// After an own write: the server rotates change keys some seconds later.
 const AFTER_WRITE: Duration = Duration::from_secs(8);
+/// After an edit was queued: the next keystrokes of the same wish fold into it.
+pub const AFTER_EDIT: Duration = Duration::from_secs(1);
 /// How far a delay may be moved each way, so that many machines do not poll together.
 const JITTER: f64 = 0.2;
 

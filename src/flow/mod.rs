@@ -7,6 +7,7 @@ pub mod cadence;
 pub mod look;
 mod progress;
 pub mod pull;
+pub mod push;
 pub mod sign_in;
 pub mod upkeep;
 

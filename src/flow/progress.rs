@@ -5,6 +5,11 @@ use crate::model::Key;
 /// What a sync is doing; for progress bars and the event stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Progress {
+    /// An edit is on the server.
+    Pushed {
+        /// How many of this sync so far.
+        edits: u64,
+    },
     /// The calendars are known.
     Calendars {
         /// How many.

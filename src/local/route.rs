@@ -1,23 +1,25 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::{Deserialize, Serialize};
 
-use crate::api::{Call, Error, ErrorKind, Mirrors, SyncDone};
-use crate::engine::{Accept, Handle, SyncOrder, SyncReport, Weather};
+use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall, SyncDone};
+use crate::engine::{Accept, Handle, Hint, SyncOrder, SyncReport, Weather};
 use crate::local::guard::{Judgement, judge};
 use crate::local::problem::Problem;
 use crate::model::Secret;
 use crate::zones::Zone;
 
-/// The most bytes of a request's body. No call of today has one.
-const BODY_BYTES_MAX: usize = 64 * 1024;
+/// The most bytes of a request's body: more than the longest event, so that a rule answers and not the door.
+const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
 /// The most bytes of a query string.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// The most parameters of a query.
@@ -59,21 +61,28 @@ pub struct SyncAnswer {
 /// Why a sync is not complete.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeatherAnswer {
-    /// `sign_in_needed`, `throttled`, or the kind of the fault.
+    /// `sign_in_needed`, `application_refused`, `throttled`, or the kind of the fault.
     pub kind: String,
     /// When the server may be asked again, if it said so.
     pub until: Option<String>,
+    /// Who must do what, where somebody must.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
 }
 
 impl SyncAnswer {
     /// The answer that tells of `report`, its times in `zone`.
     pub fn new(report: SyncReport, zone: &Zone) -> SyncAnswer {
+        let answer = |kind: &str, until: Option<String>, message: Option<String>| WeatherAnswer {
+            kind: kind.to_owned(),
+            until,
+            message,
+        };
         let weather = report.weather.map(|weather| match weather {
-            Weather::SignInNeeded => WeatherAnswer { kind: "sign_in_needed".to_owned(), until: None },
-            Weather::Unreachable(kind) => WeatherAnswer { kind: kind.to_owned(), until: None },
-            Weather::Throttled { until_ms } => {
-                WeatherAnswer { kind: "throttled".to_owned(), until: Some(zone.rfc3339(until_ms)) }
-            }
+            Weather::SignInNeeded => answer("sign_in_needed", None, None),
+            Weather::ApplicationRefused { message } => answer("application_refused", None, Some(message)),
+            Weather::Unreachable(kind) => answer(kind, None, None),
+            Weather::Throttled { until_ms } => answer("throttled", Some(zone.rfc3339(until_ms)), None),
         });
         SyncAnswer { done: report.done, weather }
     }
@@ -81,7 +90,9 @@ impl SyncAnswer {
     /// The exit code of a `sync` that ended like this.
     pub fn exit_code(&self) -> u8 {
         match &self.weather {
-            Some(weather) if weather.kind == "sign_in_needed" => ErrorKind::SignIn.exit_code(),
+            Some(weather) if matches!(weather.kind.as_str(), "sign_in_needed" | "application_refused") => {
+                ErrorKind::SignIn.exit_code()
+            }
             Some(_) => ErrorKind::Unreachable.exit_code(),
             None if self.done.failed > 0 => ErrorKind::Unreachable.exit_code(),
             None => 0,
@@ -153,12 +164,35 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let question = |call: &'static str| -> MethodRouter<Arc<Shared>> {
         get(move |State(shared), RawQuery(query)| answer(shared, call, None, query)).fallback(wrong_verb)
     };
-    let event =
-        |State(shared), Path(id): Path<String>, RawQuery(query)| answer(shared, "show", Some(id), query);
+    let one = |call: &'static str, name: &'static str| {
+        get(move |State(shared), Path(id): Path<String>, RawQuery(query)| {
+            answer(shared, call, Some((name, id)), query)
+        })
+    };
+    let many =
+        |call: &'static str| get(move |State(shared), RawQuery(query)| answer(shared, call, None, query));
+    let deed = |act: &'static str| {
+        move |State(shared), Path(place): Path<String>, RawQuery(query), headers, body| {
+            carry_out(shared, act, place, query, headers, body)
+        }
+    };
+    let add = |State(shared), RawQuery(query), headers, body| {
+        carry_out(shared, "add", String::new(), query, headers, body)
+    };
     Router::new()
         .route("/v1/status", question("status"))
         .route("/v1/agenda", question("agenda"))
-        .route("/v1/events/{id}", get(event).fallback(wrong_verb))
+        .route("/v1/events", post(add).fallback(wrong_verb))
+        .route("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb))
+        .route("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb))
+        .route("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb))
+        .route("/v1/outbox", many("outbox").post(push).fallback(wrong_verb))
+        .route("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb))
+        .route("/v1/conflicts", question("conflicts"))
+        .route("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb))
+        .route("/v1/reminders", question("reminders"))
+        .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
+        .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
         .route("/v1/search", question("search"))
         .route("/v1/free", question("free"))
         .route("/v1/busy", question("busy"))
@@ -201,22 +235,98 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
 async fn answer(
     shared: Arc<Shared>,
     call: &'static str,
-    id: Option<String>,
+    place: Option<(&'static str, String)>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
     let (account, mut values) = parameters(query)?;
-    values.extend(id.map(|id| ("id".to_owned(), id)));
+    values.extend(place.map(|(name, value)| (name.to_owned(), value)));
     let call = Call::read(call, &values)?;
     let mirrors = shared.mirrors.clone();
-    // SQLite blocks: it gets a thread of its own, and the door stays responsive.
-    let work = tokio::task::spawn_blocking(move || mirrors.answer(account.as_deref(), &call));
-    let answered = tokio::time::timeout(ANSWER_TIMEOUT, work).await.map_err(|_| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
-    })?;
-    let answer = answered.map_err(|_| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the question could not be worked on")
-    })??;
+    let answer = apart(move || mirrors.answer(account.as_deref(), &call)).await?;
     Ok(Json(answer).into_response())
+}
+
+/// Records an act and wakes the engine.
+async fn carry_out(
+    shared: Arc<Shared>,
+    act: &'static str,
+    place: String,
+    query: Option<String>,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Result<Response, Problem> {
+    let (account, values) = parameters(query)?;
+    if !values.is_empty() {
+        return Err(Error::new(
+            ErrorKind::Usage,
+            "only `account` stands in the address; the rest is the body",
+        )
+        .into());
+    }
+    let body = body.map_err(|rejection| match rejection.status() {
+        StatusCode::PAYLOAD_TOO_LARGE => {
+            let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "refused", detail)
+        }
+        _ => Problem::new(StatusCode::BAD_REQUEST, "usage", "the body could not be read"),
+    })?;
+    if !body.is_empty() && !is_json(&headers) {
+        let detail = "send the body as `Content-Type: application/json`";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "usage", detail));
+    }
+    let act = Act::read(act, &place, &body)?;
+    act_and_wake(shared, account, act).await
+}
+
+/// A deletion has no body: what it says stands in the address.
+async fn remove(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    let (account, values) = parameters(query)?;
+    let mut call = RemoveCall { id, ..RemoveCall::default() };
+    for (name, value) in values {
+        match (name.as_str(), value.as_str()) {
+            ("series", "true" | "1" | "") => call.is_series = true,
+            ("series", "false" | "0") => call.is_series = false,
+            ("comment", _) => call.comment = Some(value),
+            _ => return Err(Error::new(ErrorKind::Usage, "a parameter is not known here").into()),
+        }
+    }
+    act_and_wake(shared, account, Act::Remove(call)).await
+}
+
+async fn act_and_wake(shared: Arc<Shared>, account: Option<String>, act: Act) -> Result<Response, Problem> {
+    let mirrors = shared.mirrors.clone();
+    let answer = apart(move || mirrors.act(account.as_deref(), &act)).await?;
+    shared.engine.hint(Hint::Edited);
+    Ok(Json(answer).into_response())
+}
+
+/// Another process recorded edits: the engine sends what waits.
+async fn push(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.engine.hint(Hint::Edited);
+    StatusCode::ACCEPTED
+}
+
+/// SQLite blocks: it gets a thread of its own, and the door stays responsive.
+async fn apart<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Problem> {
+    let done =
+        tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(work)).await.map_err(|_| {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
+        })?;
+    let done = done.map_err(|_| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the question could not be worked on")
+    })?;
+    Ok(done?)
+}
+
+fn is_json(headers: &HeaderMap) -> bool {
+    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    kind.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
 }
 
 async fn sync(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Result<Response, Problem> {

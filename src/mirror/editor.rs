@@ -178,6 +178,16 @@ impl Session<'_> {
         outbox::put(&self.tx, new, self.now_ms)
     }
 
+    /// Sends edit `n` only when edit `after`, of another event, is no longer open.
+    pub fn follow(&self, n: i64, after: i64) -> Result<(), MirrorError> {
+        outbox::follow(&self.tx, n, after)
+    }
+
+    /// The edits that wait for this one.
+    pub fn following(&self, n: i64) -> Result<Vec<OpenEdit>, MirrorError> {
+        outbox::following(&self.tx, n)
+    }
+
     /// Folds into an edit: it wants this now, and waits as if it were new; number, base and transaction id stay.
     ///
     /// # Errors

@@ -69,6 +69,11 @@ pub enum MirrorError {
         /// The system's reason.
         source: std::io::Error,
     },
+    /// It holds another mailbox than the configuration names now.
+    #[error(
+        "the mirror of this account belongs to another mailbox; give the account another name, or run `calmirror logout --wipe` to delete the mirror and start anew"
+    )]
+    OtherMailbox,
     /// A rule of the mirror's own does not hold: a bug.
     #[error("the mirror broke its own rule: {0}")]
     Invariant(&'static str),
@@ -86,6 +91,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => false,
         }
     }
@@ -104,6 +110,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Absent { .. }
             | MirrorError::Io { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => "mirror_unusable",
         }
     }
@@ -121,6 +128,7 @@ impl MirrorError {
             | MirrorError::Migration { .. }
             | MirrorError::Damaged { .. }
             | MirrorError::Absent { .. }
+            | MirrorError::OtherMailbox
             | MirrorError::Invariant(_) => false,
         }
     }

@@ -28,7 +28,8 @@ macro_rules! unblocked {
     () => {
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.event_key AND p.n < o.n) \
           AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) "
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.n = o.after_n) "
     };
 }
 
@@ -84,6 +85,8 @@ const REPLACE: &str = "UPDATE outbox SET action = ?2, intent = ?3, fields = ?4, 
         state = 'waiting', attempts = 0, next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1 AND state <> 'sending'";
+const FOLLOW: &str = "UPDATE outbox SET after_n = ?2 WHERE n = ?1";
+const FOLLOWING: &str = concat!(columns!("NULL"), "WHERE o.after_n = ?1 ORDER BY o.n");
 const DROP: &str = "DELETE FROM outbox WHERE n = ?1";
 /// What may have landed is looked up first; a message that was asked for again is sent again.
 const RETRY: &str = "UPDATE outbox SET
@@ -95,6 +98,8 @@ const RETRY: &str = "UPDATE outbox SET
     WHERE n = ?1 AND NOT (state = 'parked' AND problem_kind IS 'conflict')";
 const BEGIN: &str = "UPDATE outbox SET state = 'sending', body = coalesce(?2, body) WHERE n = ?1";
 const UNSEND: &str = "UPDATE outbox SET state = 'waiting' WHERE n = ?1";
+const WAKE: &str =
+    "UPDATE outbox SET next_attempt_ms = NULL WHERE state <> 'parked' AND next_attempt_ms IS NOT NULL";
 const SET_PROBLEM: &str =
     "UPDATE outbox SET state = ?2, attempts = attempts + ?3, next_attempt_ms = ?4, problem_kind = ?5,
         problem_status = ?6, problem_code = ?7, problem_at_ms = ?8
@@ -102,7 +107,7 @@ const SET_PROBLEM: &str =
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
 /// An event that moved between calendars is addressed where it is.
-const FOLLOW: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+const READDRESS: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
         (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
     WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id
         WHERE e.key = ?1 AND c.key <> outbox.calendar_key)";
@@ -113,8 +118,20 @@ const RENEW: &str =
     WHERE n = ?1";
 
 #[cfg(test)]
-pub(super) const PLANNED: &[&str] =
-    &[NEXT, CONCERNING, SHOWING, CONCERNS, OF_INSTANCES, DROP, RETRY, BEGIN, SET_PROBLEM, SET_BASE, FOLLOW];
+pub(super) const PLANNED: &[&str] = &[
+    NEXT,
+    CONCERNING,
+    SHOWING,
+    CONCERNS,
+    OF_INSTANCES,
+    DROP,
+    RETRY,
+    BEGIN,
+    SET_PROBLEM,
+    SET_BASE,
+    READDRESS,
+    FOLLOWING,
+];
 
 /// An edit to be recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -410,6 +427,17 @@ pub(super) fn drop_edit(conn: &Connection, n: i64) -> Result<(), MirrorError> {
     run(conn, DROP, [n]).map(|_| ())
 }
 
+pub(super) fn follow(conn: &Connection, n: i64, after: i64) -> Result<(), MirrorError> {
+    run(conn, FOLLOW, (n, after)).map(|_| ())
+}
+
+/// The edits that wait for this one.
+pub(super) fn following(conn: &Connection, n: i64) -> Result<Vec<OpenEdit>, MirrorError> {
+    conn.prepare_cached(FOLLOWING)
+        .and_then(|mut s| s.query_map([n], edit)?.collect())
+        .doing("reading the edits that wait for one")
+}
+
 pub(super) fn retry(conn: &Connection, n: i64) -> Result<bool, MirrorError> {
     run(conn, RETRY, [n]).map(|changed| changed == 1)
 }
@@ -420,6 +448,10 @@ pub(super) fn begin(conn: &Connection, n: i64, body: Option<&[u8]>) -> Result<()
 
 pub(super) fn unsend(conn: &Connection, n: i64) -> Result<(), MirrorError> {
     run(conn, UNSEND, [n]).map(|_| ())
+}
+
+pub(super) fn wake(conn: &Connection) -> Result<(), MirrorError> {
+    run(conn, WAKE, []).map(|_| ())
 }
 
 pub(super) fn set_problem(
@@ -450,8 +482,9 @@ pub(super) fn set_fields(
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
 }
 
-pub(super) fn follow(conn: &Connection, event: Key) -> Result<(), MirrorError> {
-    run(conn, FOLLOW, [event.as_bytes()]).map(|_| ())
+/// Addresses the edits of an event to the calendar that it is in.
+pub(super) fn readdress(conn: &Connection, event: Key) -> Result<(), MirrorError> {
+    run(conn, READDRESS, [event.as_bytes()]).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {

@@ -47,6 +47,7 @@ const OUTBOX: Kept = Kept {
         "notifies",
         "is_confirmed",
         "created_at_ms",
+        "after_n",
     ],
 };
 const CONFLICT: Kept = Kept {

@@ -11,7 +11,7 @@ use crate::mirror::conflict::{self, NewConflict};
 use crate::mirror::draft::{Painter, Told};
 use crate::mirror::outbox::{self, OutboxCounts, Postponed};
 use crate::mirror::{Doing, Mirror, MirrorError, calendar, event};
-use crate::model::{Change, EditState, EventKind, EventRecord, Fields, Key, OpenEdit, Problem};
+use crate::model::{Action, Change, EditState, EventKind, EventRecord, Fields, Keep, Key, OpenEdit, Problem};
 use crate::zones::Zones;
 
 /// What became of an edit that needs no further try.
@@ -72,6 +72,11 @@ impl Mirror {
     /// Nothing reached the server: the edit waits again as if it had not been tried.
     pub fn unsend(&mut self, n: i64) -> Result<(), MirrorError> {
         outbox::unsend(&self.conn, n)
+    }
+
+    /// Makes every edit that was put off due now: somebody asked, or the network came back.
+    pub fn wake_edits(&mut self) -> Result<(), MirrorError> {
+        outbox::wake(&self.conn)
     }
 
     /// Puts an edit off.
@@ -157,6 +162,10 @@ impl Mirror {
                     outbox::set_problem(hand.conn, n, EditState::Parked, &problem, None, false)?;
                 }
                 (Some(_), Some(_)) => outbox::renew(hand.conn, n)?,
+                // A deletion has no fields: it is what remains of itself.
+                (Some(Keep::Mine), None) if edit.intent.action() == Action::Delete => {
+                    outbox::renew(hand.conn, n)?;
+                }
                 (Some(_), None) => outbox::drop_edit(hand.conn, n)?,
             }
             hand.redraw(edit.event)

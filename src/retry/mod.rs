@@ -11,6 +11,10 @@ use backoff::backoff::Backoff;
 
 use crate::model::{Broken, Fault, Unreadable};
 
+mod write;
+
+pub use write::{WRITE_ATTEMPTS_MAX, WriteVerdict, judge_write, write_wait};
+
 /// Where in the conversation a request failed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
@@ -169,6 +173,12 @@ fn is_lost_token(code: Option<&str>) -> bool {
 /// The codes that say that the calendar or the mailbox is not there, which no other way of asking would change.
 fn is_gone(code: Option<&str>) -> bool {
     const GONE: [&str; 3] = ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser", "ErrorSyncFolderNotFound"];
+    code.is_some_and(|code| GONE.iter().any(|gone| gone.eq_ignore_ascii_case(code)))
+}
+
+/// The codes that concern the whole mailbox, whatever was asked of it.
+fn is_mailbox_gone(code: Option<&str>) -> bool {
+    const GONE: [&str; 2] = ["MailboxNotEnabledForRESTAPI", "ErrorInvalidUser"];
     code.is_some_and(|code| GONE.iter().any(|gone| gone.eq_ignore_ascii_case(code)))
 }
 

@@ -8,10 +8,15 @@
 //! * nothing the server still has was removed from the mirror (*nothing blinks*),
 //! * the change feed tells exactly which events are there.
 //!
-//! After calm the mirror equals the server, field by field.
+//! Beside it a user edits through the doors, with or without network: adds, changes, deletes, answers, discards,
+//! retries, resolves. Every wish carries a word of its own.
+//!
+//! After calm the mirror equals the server, field by field, and each wish has arrived once or is kept with a reason;
+//! no create was done twice and no request that mails people took effect twice.
 
 mod check;
 mod clock;
+mod user;
 mod wire;
 mod world;
 

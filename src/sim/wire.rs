@@ -1,8 +1,9 @@
-use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 
 use crate::emulator::InMemory;
 use crate::ports::{Http, HttpError, Pending, Reply, Request};
+use crate::sim::user::Sent;
 
 /// Where a crash cuts a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,17 +20,19 @@ pub(super) struct CrashingWire {
     left: AtomicI64,
     cut: Cut,
     crashed: Arc<tokio::sync::Notify>,
+    sent: Sent,
 }
 
 impl CrashingWire {
     /// A way that lets `requests` pass and then crashes; `None` never does.
-    pub(super) fn new(server: InMemory, requests: Option<u32>, cut: Cut) -> CrashingWire {
+    pub(super) fn new(server: InMemory, requests: Option<u32>, cut: Cut, sent: Sent) -> CrashingWire {
         let left = requests.map_or(i64::MAX, i64::from);
         CrashingWire {
             server,
             left: AtomicI64::new(left),
             cut,
             crashed: Arc::new(tokio::sync::Notify::new()),
+            sent,
         }
     }
 
@@ -46,6 +49,11 @@ impl Http for CrashingWire {
             if is_last && self.cut == Cut::Before {
                 self.crashed.notify_one();
                 std::future::pending::<()>().await;
+            }
+            if let Some(body) = request.body.as_ref().filter(|_| !request.url.contains("$batch")) {
+                let digest = blake3::hash(body).to_hex().chars().take(16).collect();
+                let body = String::from_utf8_lossy(body).into_owned();
+                self.sent.lock().unwrap_or_else(PoisonError::into_inner).push((body, digest));
             }
             let reply = self.server.send(request).await;
             if is_last {

@@ -5,18 +5,23 @@ use std::time::Duration;
 
 use crate::emulator::{BodyKind, InMemory, Quirks, RequestKind, Rule, Seeding, What, World};
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
+use crate::flow::push::{PushOrder, PushPorts, push};
 use crate::flow::sign_in::fixed_bearer;
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{Mirror, MirrorError};
-use crate::model::{DAY_MS, Secret};
+use crate::model::{DAY_MS, Policy, Secret};
 use crate::ports::{Clock, Entropy, Http};
 use crate::sim::check;
 use crate::sim::clock::{SeededEntropy, VirtualClock};
+use crate::sim::user::{self, Sent, User};
 use crate::sim::wire::{CrashingWire, Cut};
 use crate::source::graph::{Graph, GraphSite};
+use crate::zones::Zones;
 
 /// Worlds begin on different days of a year, clock changes among them: 1 March 2026 and later.
 const FIRST_DAY_MS: i64 = 1_772_323_200_000;
+/// Keeps the user's dice apart from the world's.
+const WHIMS: u64 = 0x5eed_0fed_1750_0000;
 /// Steps of a world at the most.
 const STEPS_MAX: u32 = 40;
 /// Pulls after calm, before the mirror must equal the server.
@@ -58,6 +63,14 @@ pub struct Outcome {
     pub requests: u64,
     /// Events the mirror holds at the end.
     pub events: u64,
+    /// Acts of the user.
+    pub acts: u64,
+    /// Edits that the server took.
+    pub pushed: u64,
+    /// Edits that were left to the user.
+    pub parked: u64,
+    /// Conflicts found.
+    pub conflicts: u64,
 }
 
 /// Runs the world of `seed` with its mirror in the empty folder `dir`.
@@ -70,7 +83,7 @@ pub fn run(seed: u64, dir: &Path) -> Result<Outcome, Failure> {
         .build()
         .map_err(|error| fail(0, format!("no runtime: {error}")))?;
     runtime.block_on(async {
-        let mut desk = Desk::new(seed, dir).map_err(|error| fail(0, error.to_string()))?;
+        let mut desk = Desk::new(seed, dir).map_err(|what| fail(0, what))?;
         let steps = desk.rng.u32(8..STEPS_MAX);
         for step in 1..=steps {
             desk.step().await.map_err(|what| fail(step, what))?;
@@ -89,6 +102,11 @@ struct Desk {
     path: PathBuf,
     has_silent_changes: bool,
     outcome: Outcome,
+    user: User,
+    /// The user's own dice: a world without a user is the same world.
+    whims: fastrand::Rng,
+    sent: Sent,
+    zones: Arc<Zones>,
 }
 
 /// How a pull is cut off.
@@ -100,7 +118,7 @@ enum Crash {
 }
 
 impl Desk {
-    fn new(seed: u64, dir: &Path) -> Result<Desk, MirrorError> {
+    fn new(seed: u64, dir: &Path) -> Result<Desk, String> {
         let mut rng = fastrand::Rng::with_seed(seed);
         let now_ms = FIRST_DAY_MS + rng.i64(0..365 * DAY_MS);
         let clock = Arc::new(VirtualClock::at(now_ms));
@@ -115,8 +133,12 @@ impl Desk {
         }
         let has_silent_changes = quirks.silent_change_rate > 0.0;
         world.set_quirks(quirks);
-        let path = dir.join("mirror.db");
-        let (mirror, _) = Mirror::open(&path, now_ms)?;
+        let path = dir.join(user::ACCOUNT).join("mirror.db");
+        let mut whims = fastrand::Rng::with_seed(seed ^ WHIMS);
+        let policy = whims.choice([Policy::Theirs, Policy::Mine, Policy::Ask]).unwrap_or(Policy::Theirs);
+        let entropy = Arc::new(SeededEntropy::from_seed(seed ^ WHIMS));
+        let user = User::new(dir, clock.clone(), entropy, policy)?;
+        let (mirror, _) = Mirror::open(&path, now_ms).map_err(|error| error.to_string())?;
         Ok(Desk {
             rng,
             entropy: Arc::new(SeededEntropy::from_seed(seed)),
@@ -126,10 +148,23 @@ impl Desk {
             path,
             has_silent_changes,
             outcome: Outcome::default(),
+            user,
+            whims,
+            sent: Sent::default(),
+            zones: Arc::new(Zones::bundled()),
         })
     }
 
     async fn step(&mut self) -> Result<(), String> {
+        if self.whims.f64() < 0.5 {
+            for _ in 0..self.whims.u32(1..5) {
+                self.user.act(&mut self.whims)?;
+                self.outcome.acts += 1;
+            }
+        }
+        if self.whims.f64() < 0.3 {
+            self.break_writing();
+        }
         match self.rng.u32(0..100) {
             0..25 => self.edit(),
             25..38 => self.break_something(),
@@ -220,7 +255,34 @@ impl Desk {
         }
     }
 
-    /// One pull, and the rules that hold after any.
+    fn break_writing(&mut self) {
+        let kinds = [
+            RequestKind::Create,
+            RequestKind::Patch,
+            RequestKind::Patch,
+            RequestKind::Delete,
+            RequestKind::Action,
+        ];
+        let kind = self.whims.choice(kinds).unwrap_or(RequestKind::Patch);
+        let status =
+            |status, code: &str| What::Status { status, code: Some(code.to_owned()), body: BodyKind::Json };
+        let what = match self.whims.u32(0..12) {
+            0..3 => What::LoseReply,
+            3..5 => What::Drop,
+            5 => What::Conflict,
+            6 => status(409, "ErrorIrresolvableConflict"),
+            7 => status(400, "ErrorInvalidRequest"),
+            8 => status(503, "ErrorInternalServerTransientError"),
+            9 => What::Throttle { retry_after: Some("7.5".to_owned()), status: 429 },
+            10 => What::FailAfter { status: 500, code: Some("UnknownError".to_owned()) },
+            _ => What::Hang { ms: 300_000 },
+        };
+        let mut rule = Rule::next(kind, what);
+        rule.count = self.whims.u32(1..4);
+        self.server.with(|world| world.add_fault(rule));
+    }
+
+    /// One push and pull, and the rules that hold after any.
     async fn pull(&mut self, is_full: bool, crash: Crash) -> Result<Option<PullReport>, String> {
         let mut mirror = match self.mirror.take() {
             Some(mirror) => mirror,
@@ -235,7 +297,7 @@ impl Desk {
         if let Crash::AtCommit(commits) = crash {
             mirror.break_after(commits);
         }
-        let wire = CrashingWire::new(self.server.clone(), requests, cut);
+        let wire = CrashingWire::new(self.server.clone(), requests, cut, self.sent.clone());
         let crashed = wire.crashed();
         let site = GraphSite::new("https://graph.emulated.test", None).map_err(|error| error.to_string())?;
         let graph = Graph::new(
@@ -248,16 +310,30 @@ impl Desk {
         let ports = PullPorts { clock: self.clock.clone(), entropy: self.entropy.clone() };
         let order =
             PullOrder { is_full, is_asked: self.rng.bool(), past_ms: 30 * DAY_MS, future_ms: 365 * DAY_MS };
+        let push_ports =
+            PushPorts { clock: self.clock.clone(), entropy: self.entropy.clone(), zones: self.zones.clone() };
+        let push_order = PushOrder {
+            policy: self.user.policy,
+            confirm_mail_after_ms: 3 * DAY_MS,
+            is_asked: order.is_asked,
+        };
         let mut progress = |_| {};
+        let mut pushed = None;
         let ended = tokio::select! {
             biased;
             () = crashed.notified() => None,
             ended = async {
+                pushed = Some(push(&mut mirror, &graph, &push_ports, push_order, &mut progress).await?);
                 let report = pull(&mut mirror, &graph, &ports, order, &mut progress).await?;
                 upkeep(&mut mirror)?;
                 Ok::<_, MirrorError>(report)
             } => Some(ended),
         };
+        if let Some(report) = pushed {
+            self.outcome.pushed += report.pushed;
+            self.outcome.parked += report.parked;
+            self.outcome.conflicts += report.conflicts;
+        }
         let requests = self.server.with(|world| world.requests()) - requests_before;
         self.outcome.requests += requests;
         if requests > REQUESTS_MAX {
@@ -311,8 +387,13 @@ impl Desk {
             for calendar in mirror.calendars().map_err(|error| error.to_string())? {
                 mirror.accept_removals(calendar.id, now_ms).map_err(|error| error.to_string())?;
             }
+            if self.user.has_unsent(&self.path)? {
+                last = "edits wait that nothing keeps from being sent".to_owned();
+                continue;
+            }
             match check::equal(&self.server, mirror) {
                 Ok(()) => {
+                    self.user.check(&self.server, &self.path, &self.sent)?;
                     check::feed_tells_all(mirror)?;
                     self.outcome.events =
                         check::shown(mirror).map_err(|error| error.to_string())?.len() as u64;

@@ -8,6 +8,7 @@ mod file;
 mod lock;
 mod mount;
 mod place;
+mod secret;
 mod signal;
 
 pub use clock::{SystemClock, SystemEntropy, secret_hex};
@@ -15,4 +16,5 @@ pub use file::{create_private_dir, is_exposed, write_private, write_private_once
 pub use lock::{EngineLock, Holder, LockError, engine_holder};
 pub use mount::network_share;
 pub use place::{ZONE_DIR, default_config_path, default_data_dir, home_dir, time_zone_name};
+pub use secret::{Readers, SECRET_FILE_BYTES_MAX, SecretProblem, read_secret_file, secret_in_environment};
 pub use signal::{StopSignals, stop_requested};

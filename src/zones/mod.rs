@@ -29,6 +29,7 @@ const NAME_BYTES_MAX: usize = 200;
 const VERSION_LINE_BYTES: u64 = 64;
 
 /// The zone database in use.
+#[derive(Clone)]
 pub struct Zones {
     database: TimeZoneDatabase,
     version: String,
@@ -103,6 +104,11 @@ impl Zones {
     /// The IANA name of the zone that `text` names.
     pub fn iana_name(&self, text: &str) -> Option<String> {
         self.resolve(text).map(|zone| zone.name().to_owned())
+    }
+
+    /// The Windows name of the zone that `text` names; `None` for a zone that no Windows name stands for alone.
+    pub fn windows_name(&self, text: &str) -> Option<&'static str> {
+        names::iana_to_windows(self.resolve(text)?.name())
     }
 
     fn iana(&self, name: &str) -> Option<Zone> {

@@ -53,6 +53,15 @@ pub(super) fn windows_to_iana(folded: &str) -> Option<&'static str> {
     WINDOWS.get(name).copied()
 }
 
+/// The Windows name of the zone with this IANA name, when CLDR calls a Windows zone by it.
+pub(super) fn iana_to_windows(iana: &str) -> Option<&'static str> {
+    let is_it = |zone: &WindowsTimezone| {
+        let known = zone.tzdb_id();
+        known == iana || renamed(known) == Some(iana)
+    };
+    WindowsTimezone::iter().find(is_it).map(|zone| zone.name())
+}
+
 /// What follows `(UTC+01:00) ` or `(GMT+01:00) `.
 fn cities(display: &str) -> Option<&str> {
     let (_, cities) = display.strip_prefix('(')?.split_once(") ")?;

@@ -107,6 +107,14 @@ impl Zone {
         self.date(ms).and_time(time.unwrap_or_default())
     }
 
+    /// Whether the wall time here at `ms` names that instant and no other: not so in the hour that a clock set back
+    /// shows twice.
+    pub fn is_unambiguous(&self, ms: i64) -> bool {
+        let instant = timestamp(ms);
+        let wall = self.time_zone.to_offset(instant).to_datetime(instant);
+        !self.time_zone.to_ambiguous_timestamp(wall).is_ambiguous()
+    }
+
     /// The `[from, to)` of a local day: 23, 24 or 25 hours, and empty for the rare day that a zone left out.
     pub fn day(&self, date: NaiveDate) -> Window {
         self.days(date, 1)

@@ -182,3 +182,30 @@ fn the_newer_database_is_used() {
     assert!(!Zones::newest(Some(Path::new("/nowhere"))).is_system());
     assert!(!Zones::newest(None).is_system());
 }
+
+#[test]
+fn a_zone_has_the_windows_name_that_stands_for_it_alone() {
+    let zones = Zones::bundled();
+    let cases = [
+        ("Europe/Berlin", Some("W. Europe Standard Time")),
+        ("w. europe standard time", Some("W. Europe Standard Time")),
+        ("Asia/Kolkata", Some("India Standard Time")),
+        ("UTC", None),
+        ("Europe/Vienna", None),
+        ("tzone://Microsoft/Custom", None),
+        ("", None),
+    ];
+    for (text, expected) in cases {
+        assert_eq!(zones.windows_name(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_wall_time_is_ambiguous_in_the_hour_that_comes_twice_only() {
+    let berlin = Zones::bundled().resolve("Europe/Berlin").unwrap();
+    // 2026-10-25T00:00:00Z, half past by half past: the clock shows two to three twice.
+    let at = |half_hours: i64| berlin.is_unambiguous(1_792_886_400_000 + half_hours * 1_800_000);
+    let told: Vec<bool> = (-1..5).map(at).collect();
+    assert_eq!(told, [true, false, false, false, false, true]);
+    assert!(Zones::bundled().utc().is_unambiguous(0));
+}

@@ -49,7 +49,7 @@ fn check_of_a_configuration_in_order_says_so() {
 #[test]
 fn show_says_where_every_value_came_from() {
     let place = Place::new(&format!(
-        "{APP}[[group]]\nname = \"g\"\nmethod = \"server\"\n[[account]]\nname = \"anna\"\nwindow = {{ past = \"3d\" }}\n"
+        "{APP}client_secret_file = \"app.secret\"\n[[group]]\nname = \"g\"\nmethod = \"server\"\n[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\nwindow = {{ past = \"3d\" }}\n"
     ));
     let shown = place.run(&["config", "show", "--json"]).ended(0).json();
     let origin = |key: &str| {
@@ -58,6 +58,12 @@ fn show_says_where_every_value_came_from() {
         (line["value"].clone(), line["origin"].clone())
     };
     assert_eq!(origin("method"), ("server".into(), "group".into()));
+    assert_eq!(origin("sign_in"), ("application".into(), "group".into()));
+    // Where the secret is, beside the configuration; never what it is.
+    let file = place.dir.path().join("app.secret").display().to_string();
+    std::fs::write(&file, "xyzzy").unwrap();
+    assert_eq!(origin("graph_app.client_secret_file"), (file.into(), "top_level".into()));
+    assert!(!place.run(&["config", "show"]).ended(0).stdout.contains("xyzzy"));
     assert_eq!(origin("window.past"), ("3d".into(), "account".into()));
     assert_eq!(origin("window.future"), ("365d".into(), "default".into()));
     assert_eq!(origin("graph_app"), ("A".into(), "top_level".into()));

@@ -163,7 +163,7 @@ fn an_outage_never_signs_out() {
 fn a_policy_that_forbids_it_is_said_with_who_can_change_it() {
     let house = House::new();
     let cases = [
-        ("method = \"server\"\nallow_office365 = true\ngraph_app = \"App\"", "method"),
+        ("method = \"off\"\nallow_office365 = true\ngraph_app = \"App\"", "method"),
         ("method = \"client\"\nallow_office365 = false\ngraph_app = \"App\"", "Office 365"),
     ];
     for (group, names) in cases {

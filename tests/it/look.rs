@@ -373,6 +373,7 @@ fn status_says_what_each_calendar_is_doing() {
         source: "microsoft365".to_owned(),
         user: None,
         is_signed_in: true,
+        sign_in: calmirror::api::SignInWay::User,
     };
     let status = || world.look(Some(&reader)).account_status(&facts).unwrap();
     let team = || status().calendars.into_iter().find(|calendar| calendar.name == "Team").unwrap();
@@ -435,6 +436,7 @@ fn where_there_is_no_mirror_yet_answers_are_empty_and_say_so() {
         source: "microsoft365".to_owned(),
         user: None,
         is_signed_in: false,
+        sign_in: calmirror::api::SignInWay::User,
     };
     let status = look.account_status(&facts).unwrap();
     assert_eq!((status.network, status.calendars.len()), (NetworkState::Offline, 0));
@@ -489,8 +491,13 @@ fn a_pause_that_the_server_asked_for_is_no_failure_of_a_calendar() {
     );
     world.run("UPDATE calendar SET error_kind = 'timeout', error_at_ms = 0 WHERE id = 3");
     let reader = world.reader();
-    let facts =
-        AccountFacts { name: "anna".into(), source: "microsoft365".into(), user: None, is_signed_in: true };
+    let facts = AccountFacts {
+        name: "anna".into(),
+        source: "microsoft365".into(),
+        user: None,
+        is_signed_in: true,
+        sign_in: calmirror::api::SignInWay::User,
+    };
     let status = world.look(Some(&reader)).account_status(&facts).unwrap();
     let states: Vec<CalendarState> = status.calendars.iter().map(|calendar| calendar.state).collect();
     assert_eq!(states, [CalendarState::Ok, CalendarState::Initial, CalendarState::Failed]);

@@ -20,3 +20,4 @@ mod sim;
 mod stage;
 #[cfg(all(feature = "keyring", target_os = "linux"))]
 mod vault;
+mod writes;

@@ -3,13 +3,13 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    accounts, agenda, busy, changes, completions, config, doctor, free, login, logout, man, search, serve,
-    show, status, sync,
+    accounts, add, agenda, busy, changes, completions, config, conflicts, doctor, edit, forward, free, login,
+    logout, man, outbox, reminders, respond, rm, search, serve, show, status, sync,
 };
 #[cfg(feature = "emulator")]
 use crate::command::{demo, emulate};
 
-/// Mirrors Microsoft 365 calendars into SQLite and answers from there, with or without a network.
+/// Mirrors Microsoft 365 calendars into SQLite, answers and edits there, with or without a network.
 ///
 /// Try `calmirror demo`: it needs no configuration, no account and no network.
 #[derive(Debug, Parser)]
@@ -60,6 +60,14 @@ pub enum Command {
     Search(search::Search),
     Free(free::Free),
     Busy(busy::Busy),
+    Add(add::Add),
+    Edit(edit::Edit),
+    Rm(rm::Rm),
+    Respond(respond::Respond),
+    Forward(forward::Forward),
+    Outbox(outbox::Outbox),
+    Conflicts(conflicts::Conflicts),
+    Reminders(reminders::Reminders),
     Changes(changes::Changes),
     Status(status::Status),
     Doctor(doctor::Doctor),

@@ -42,6 +42,7 @@ impl Bar {
 
     pub fn show(&mut self, progress: &Progress) {
         match progress {
+            Progress::Pushed { edits } => self.bar.set_message(format!("sent {}", plural(*edits, "edit"))),
             Progress::Calendars { count } => {
                 self.calendars = *count;
                 self.bar.set_length(*count);

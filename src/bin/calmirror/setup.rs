@@ -51,7 +51,11 @@ impl Failure {
     pub fn to_json(&self) -> Value {
         match self {
             Failure::Api(error) => {
-                json!({"error": {"kind": error.kind().code(), "message": error.to_string()}})
+                let mut members = json!({"kind": error.kind().code(), "message": error.to_string()});
+                if let (Some(rule), Some(members)) = (error.rule(), members.as_object_mut()) {
+                    members.insert("rule".to_owned(), rule.into());
+                }
+                json!({ "error": members })
             }
             Failure::Config { path, problems } => json!({"error": {
                 "kind": ErrorKind::Usage.code(),
@@ -105,8 +109,12 @@ impl Setup {
     pub fn load(globals: &Globals) -> Result<Setup, Failure> {
         let config_path = config_path(globals)?;
         let text = read_config(&config_path)?;
-        let config = Config::parse(&text)
+        let mut config = Config::parse(&text)
             .map_err(|problems| Failure::Config { path: config_path.clone(), problems })?;
+        let beside = std::path::absolute(&config_path).unwrap_or_else(|_| config_path.clone());
+        if let Some(folder) = beside.parent() {
+            config.rebase(folder);
+        }
         let data_dir = data_dir(globals)?;
         if data_dir.exists() && !data_dir.is_dir() {
             let shown = data_dir.display();

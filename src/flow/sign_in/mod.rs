@@ -5,8 +5,12 @@
 //! nothing. The rotated refresh token is on disk before the access token that came with it is given out. Every
 //! refusal is sorted by its OAuth `error` and `suberror`; texts and the numbers in them are for people.
 //!
+//! An application on a server has no session to keep: [`Application`] gets a token for all its mailboxes with the
+//! application's own credential, and another when that one ends.
+//!
 //! Identity tokens are not read: whose mailbox it is, Graph itself says. So there is no nonce to check either.
 
+mod application;
 mod browser;
 mod claims;
 mod device;
@@ -15,6 +19,8 @@ mod refusal;
 mod session;
 mod wire;
 
+#[cfg(test)]
+mod application_tests;
 #[cfg(test)]
 mod sign_in_tests;
 
@@ -29,6 +35,7 @@ use oauth2::{
 use crate::model::Secret;
 use crate::ports::Tokens;
 
+pub use application::{Application, ApplicationError, ApplicationSite, CredentialError, check_credential};
 pub use browser::{BrowserHints, BrowserSignIn, SIGN_IN_TIME_MAX};
 pub use device::DeviceSignIn;
 pub use refusal::SignInError;

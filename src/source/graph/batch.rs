@@ -7,7 +7,7 @@ pub const BATCH_ITEMS_MAX: usize = 4;
 
 /// The body of a batch of GETs of `paths`, which start with `/` and name neither origin nor version.
 pub(super) fn encode(paths: &[String]) -> Vec<u8> {
-    let preferences = prefer::encode(None);
+    let preferences = prefer::encode(None, false);
     let requests: Vec<serde_json::Value> = paths
         .iter()
         .enumerate()

@@ -12,9 +12,9 @@ use crate::model::{
 use crate::ports::{Bearer, Clock, Entropy, Http, Method, Reply, Request};
 use crate::source::graph::calendar::{self, Identity};
 use crate::source::graph::decode::{self, Listing};
-use crate::source::graph::gate::Gate;
+use crate::source::graph::gate::{Gate, Member};
 use crate::source::graph::site::encode_segment;
-use crate::source::graph::{GraphSite, PullMode, batch, prefer, refusal, time};
+use crate::source::graph::{GraphSite, Limits, PullMode, batch, prefer, refusal, time, write};
 
 /// The most bytes an inflated page may have.
 pub const REPLY_BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -35,10 +35,10 @@ const LISTING_PAGE_SIZE: u32 = 100;
 
 /// One mailbox at Microsoft Graph. Cheap to clone; all clones share one gate.
 #[derive(Clone)]
-pub struct Graph(Arc<Mailbox>);
+pub struct Graph(pub(super) Arc<Mailbox>);
 
-struct Mailbox {
-    site: GraphSite,
+pub(super) struct Mailbox {
+    pub(super) site: GraphSite,
     http: Arc<dyn Http>,
     bearer: Arc<dyn Bearer>,
     clock: Arc<dyn Clock>,
@@ -49,13 +49,20 @@ struct Mailbox {
 }
 
 /// A request before it has a token and an id.
-struct Ask<'a> {
-    method: Method,
-    url: String,
-    page_size: Option<u32>,
-    body: Option<&'a [u8]>,
-    reply_bytes_max: usize,
-    timeout: Duration,
+pub(super) struct Ask<'a> {
+    pub method: Method,
+    pub url: String,
+    pub page_size: Option<u32>,
+    pub body: Option<&'a [u8]>,
+    pub reply_bytes_max: usize,
+    pub timeout: Duration,
+    /// The bare change key that the event must still have.
+    pub if_match: Option<&'a str>,
+    /// Bodies are wanted as they are, not as text.
+    pub is_html: bool,
+    /// Something may change on the server, so that a failure on the way to a token must not look like one on the
+    /// way to Graph.
+    pub is_write: bool,
 }
 
 impl Graph {
@@ -67,7 +74,7 @@ impl Graph {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Graph {
-        let gate = Arc::new(Gate::new());
+        let gate = Arc::new(Gate::new(None));
         let is_batch_refused = AtomicBool::new(false);
         Graph(Arc::new(Mailbox { site, http, bearer, clock, entropy, gate, is_batch_refused }))
     }
@@ -84,6 +91,21 @@ impl Graph {
             entropy: Arc::clone(&mailbox.entropy),
             gate: Arc::clone(&mailbox.gate),
             is_batch_refused: AtomicBool::new(mailbox.is_batch_refused.load(Ordering::Relaxed)),
+        }))
+    }
+
+    /// The same mailbox, which now shares the limits of an application with other mailboxes. Before its first use.
+    #[must_use]
+    pub fn with_limits(&self, limits: Arc<Limits>) -> Graph {
+        let mailbox = &*self.0;
+        Graph(Arc::new(Mailbox {
+            site: mailbox.site.clone(),
+            http: Arc::clone(&mailbox.http),
+            bearer: Arc::clone(&mailbox.bearer),
+            clock: Arc::clone(&mailbox.clock),
+            entropy: Arc::clone(&mailbox.entropy),
+            gate: Arc::new(Gate::new(Some(Member { mailbox: mailbox.site.mailbox().to_owned(), limits }))),
+            is_batch_refused: AtomicBool::new(false),
         }))
     }
 
@@ -186,12 +208,10 @@ impl Graph {
     pub async fn page(&self, link: &Link, page_size: u32) -> Result<Page, Fault> {
         self.0.site.check(link).map_err(Fault::LinkRefused)?;
         let ask = Ask {
-            method: Method::Get,
-            url: link.as_str().to_owned(),
             page_size: Some(page_size),
-            body: None,
             reply_bytes_max: REPLY_BYTES_MAX,
             timeout: PAGE_TIMEOUT,
+            ..Ask::small(link.as_str().to_owned())
         };
         let reply = self.0.ask(&ask).await?;
         decode::page(&reply.body, Listing::of(link.as_str()))
@@ -214,7 +234,7 @@ impl Graph {
                 Err(fault) => return ids.iter().map(|_| Err(fault.clone())).collect(),
             }
         }
-        join_all(ids.iter().map(|id| self.lookup_one(calendar, id))).await
+        join_all(ids.iter().map(|id| self.read(calendar, id))).await
     }
 
     async fn lookup_batch(
@@ -241,7 +261,11 @@ impl Graph {
         Ok(found)
     }
 
-    async fn lookup_one(&self, calendar: &RemoteId, id: &RemoteId) -> Result<Lookup, Fault> {
+    /// What the server has for one id.
+    ///
+    /// # Errors
+    /// Any [`Fault`] but `EndlessPages` and `LinkRefused`.
+    pub async fn read(&self, calendar: &RemoteId, id: &RemoteId) -> Result<Lookup, Fault> {
         let url = self.0.site.api(&self.event_path(calendar, id));
         match self.0.ask(&Ask::small(url)).await {
             Ok(reply) => decode::lookup(&decode::body_text(&reply.body)?, id),
@@ -287,7 +311,7 @@ impl Graph {
     /// # Errors
     /// Any [`Fault`] but `EndlessPages` and `LinkRefused`.
     pub async fn master(&self, calendar: &RemoteId, master: &RemoteId) -> Result<Lookup, Fault> {
-        self.lookup_one(calendar, master).await
+        self.read(calendar, master).await
     }
 
     /// The end of the pause that the server asked this mailbox for, UTC epoch milliseconds.
@@ -300,12 +324,12 @@ impl Graph {
         self.0.gate.pause_until(until_ms, self.0.clock.now_ms());
     }
 
-    fn calendar_path(&self, calendar: &RemoteId) -> String {
+    pub(super) fn calendar_path(&self, calendar: &RemoteId) -> String {
         format!("{}/calendars/{}", self.0.site.mailbox(), encode_segment(calendar.as_str()))
     }
 
     /// Below its calendar: `/me/events/{id}` answers 404 for events of shared and other calendars.
-    fn event_path(&self, calendar: &RemoteId, id: &RemoteId) -> String {
+    pub(super) fn event_path(&self, calendar: &RemoteId, id: &RemoteId) -> String {
         format!("{}/events/{}", self.calendar_path(calendar), encode_segment(id.as_str()))
     }
 }
@@ -328,7 +352,7 @@ fn is_batch_unknown(fault: &Fault) -> bool {
 }
 
 impl Ask<'_> {
-    fn small(url: String) -> Ask<'static> {
+    pub(super) fn small(url: String) -> Ask<'static> {
         Ask {
             method: Method::Get,
             url,
@@ -336,22 +360,25 @@ impl Ask<'_> {
             body: None,
             reply_bytes_max: SMALL_REPLY_BYTES_MAX,
             timeout: REQUEST_TIMEOUT,
+            if_match: None,
+            is_html: false,
+            is_write: false,
         }
     }
 }
 
 impl Mailbox {
     /// Sends one request through the gate; a 401 is answered once with another token.
-    async fn ask(&self, ask: &Ask<'_>) -> Result<Reply, Fault> {
+    pub(super) async fn ask(&self, ask: &Ask<'_>) -> Result<Reply, Fault> {
         let _pass = self.gate.enter(&*self.clock).await?;
-        let token = self.bearer.token(None, None).await?;
+        let token = self.token(ask, None, None).await?;
         let refused = match self.send(ask, &token).await {
             Err(Fault::Refused { status: 401, claims, .. }) => claims,
             // A policy of conditional access: the claims are wanted, not the permission.
             Err(Fault::Refused { status: 403, claims: Some(claims), .. }) => Some(claims),
             done => return done,
         };
-        let fresh = self.bearer.token(Some(&token), refused.as_deref()).await?;
+        let fresh = self.token(ask, Some(&token), refused.as_deref()).await?;
         if fresh == token {
             return Err(Fault::SignInNeeded);
         }
@@ -367,15 +394,28 @@ impl Mailbox {
         }
     }
 
+    async fn token(
+        &self,
+        ask: &Ask<'_>,
+        refused: Option<&Secret>,
+        claims: Option<&str>,
+    ) -> Result<Secret, Fault> {
+        let token = self.bearer.token(refused, claims).await;
+        if ask.is_write { token.map_err(write::before_sending) } else { token }
+    }
+
     async fn send(&self, ask: &Ask<'_>, token: &Secret) -> Result<Reply, Fault> {
         let id = uuid::Builder::from_random_bytes(self.entropy.bytes()).into_uuid();
         let mut headers = vec![
             ("accept", "application/json".to_owned()),
-            ("prefer", prefer::encode(ask.page_size)),
+            ("prefer", prefer::encode(ask.page_size, ask.is_html)),
             ("client-request-id", id.to_string()),
         ];
         if ask.body.is_some() {
             headers.push(("content-type", "application/json".to_owned()));
+        }
+        if let Some(key) = ask.if_match {
+            headers.push(("if-match", write::etag(key)));
         }
         let request = Request {
             method: ask.method,

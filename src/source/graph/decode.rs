@@ -3,7 +3,9 @@ use std::fmt;
 
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
-use crate::model::{Change, Fault, Link, LinkProblem, Next, Page, RemoteId, Skipped, Unreadable};
+use crate::model::{
+    Change, EventRecord, Fault, Link, LinkProblem, Next, Page, RemoteId, Skipped, Unreadable,
+};
 use crate::source::graph::event::{self, Row};
 use crate::source::graph::json;
 use crate::source::graph::refusal;
@@ -248,6 +250,27 @@ pub(super) fn list<'a>(text: &'a str, mut each: impl FnMut(&'a str) -> bool) -> 
 /// As [`page`], when the reply is no event at all.
 pub(super) fn lookup(text: &str, id: &RemoteId) -> Result<crate::model::Lookup, Fault> {
     use crate::model::Lookup;
+    match event(text)? {
+        Ok(Change::Put(record)) if record.remote_id == *id => Ok(Lookup::Found(Box::new(record))),
+        // Another event than the one asked for must not be taken for it.
+        Ok(Change::Put(_)) => Ok(Lookup::Unreadable(Skipped::Id)),
+        Ok(Change::Gone(_)) => Ok(Lookup::Missing),
+        Err(skipped) => Ok(Lookup::Unreadable(skipped)),
+    }
+}
+
+/// The event that a create or a change was answered with.
+///
+/// # Errors
+/// As [`page`], and `Unreadable` when the event cannot be read.
+pub(super) fn written(body: &[u8]) -> Result<EventRecord, Fault> {
+    match event(&body_text(body)?)? {
+        Ok(Change::Put(record)) => Ok(record),
+        Ok(Change::Gone(_)) | Err(_) => Err(Fault::Unreadable(Unreadable::Shape)),
+    }
+}
+
+fn event(text: &str) -> Result<Result<Change, Skipped>, Fault> {
     let mut has_error = false;
     let walked = json::members(text, |name, value| {
         if name == "error" {
@@ -260,11 +283,5 @@ pub(super) fn lookup(text: &str, id: &RemoteId) -> Result<crate::model::Lookup, 
     if has_error {
         return Err(refusal::of_success(text));
     }
-    match event::row_of(text).and_then(|row| event::change(&row)) {
-        Ok(Change::Put(record)) if record.remote_id == *id => Ok(Lookup::Found(Box::new(record))),
-        // Another event than the one asked for must not be taken for it.
-        Ok(Change::Put(_)) => Ok(Lookup::Unreadable(Skipped::Id)),
-        Ok(Change::Gone(_)) => Ok(Lookup::Missing),
-        Err(skipped) => Ok(Lookup::Unreadable(skipped)),
-    }
+    Ok(event::row_of(text).and_then(|row| event::change(&row)))
 }

@@ -9,8 +9,11 @@
 //! - **The token goes to the account's own origin only.** State links are opaque: checked before every use
 //!   (`site`), sent byte for byte, never built or changed.
 //! - **Every request carries every preference** (`prefer`): page size, UTC, text bodies, immutable ids.
-//! - **One gate per mailbox** (`gate`): three requests in flight, one pause for all when throttled.
+//! - **One gate per mailbox** (`gate`): three requests in flight, one pause for all when throttled. The
+//!   mailboxes of one application share a second gate (`Limits`).
 //! - **Everything is bounded** by the constants of this room: bytes, rows, pages, characters, waits.
+//! - **A write says only what the user said** (`write`): no field is sent that was not set, a create's bytes are
+//!   made once, and a failure tells whether it may have landed ([`reached`]).
 //!
 //! Retries are not made here, save one after a 401: `retry` judges and the flow acts.
 
@@ -21,16 +24,21 @@ mod decode;
 mod event;
 mod gate;
 mod json;
+mod meeting;
 mod prefer;
 mod refusal;
 mod site;
 mod text;
 mod time;
+mod write;
+mod writer;
 
 #[cfg(test)]
 mod client_tests;
 #[cfg(test)]
 mod decode_tests;
+#[cfg(test)]
+mod write_tests;
 
 pub use batch::BATCH_ITEMS_MAX;
 pub use calendar::Identity;
@@ -43,9 +51,14 @@ pub use event::{
     ADDRESS_BYTES_MAX, ATTENDEES_MAX, BODY_CHARS_MAX, CATEGORIES_MAX, ID_BYTES_MAX, LOCATION_CHARS_MAX,
     NAME_CHARS_MAX, PREVIEW_CHARS_MAX, SUBJECT_CHARS_MAX,
 };
-pub use gate::{PAUSE_WAITED_MAX, REQUESTS_IN_FLIGHT_MAX};
+pub use gate::{
+    APPLICATION_IN_FLIGHT_MAX, APPLICATION_REQUESTS_PER_SECOND_MAX, Limits, PAUSE_WAITED_MAX,
+    REQUESTS_IN_FLIGHT_MAX, THROTTLED_TOGETHER,
+};
+pub use meeting::meeting_body;
 pub use refusal::{CLAIMS_BYTES_MAX, CODE_CHARS_MAX, RETRY_AFTER_MAX};
 pub use site::{GraphSite, LINK_BYTES_MAX, SiteError};
+pub use write::{Reached, encode_create, encode_patch, is_gone, reached};
 
 /// How a calendar is followed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

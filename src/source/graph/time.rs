@@ -139,6 +139,13 @@ pub(super) fn encode(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
+/// A wall clock reading, given as if it were UTC, as it stands beside a zone: without offset, milliseconds only where
+/// there are any.
+pub(super) fn wall(ms: i64) -> String {
+    let form = if ms.rem_euclid(1000) == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.3f" };
+    DateTime::from_timestamp_millis(ms).unwrap_or_default().format(form).to_string()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

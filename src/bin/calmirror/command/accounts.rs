@@ -1,6 +1,8 @@
 use std::collections::BTreeSet;
 
-use calmirror::config::{Effective, granted_scopes, missing_scopes, scope_purpose};
+use calmirror::api::SignInWay;
+use calmirror::config::{Effective, SourceKind, granted_scopes, missing_scopes, scope_purpose};
+use calmirror::flow::sign_in::check_credential;
 use calmirror::vault::{KeyPlace, glance, system_keyring};
 use clap::Args;
 use serde::Serialize;
@@ -21,6 +23,8 @@ pub struct Row {
     pub user: Option<String>,
     pub source: &'static str,
     pub signed_in: bool,
+    /// Who signs in: `user`, `application` or `none`.
+    pub sign_in: SignInWay,
     pub scopes_granted: Vec<String>,
     pub scopes_missing: Vec<String>,
     pub expires_at: Option<String>,
@@ -58,6 +62,13 @@ impl Accounts {
             missing_everywhere.extend(row.scopes_missing.iter().cloned());
             let (text, tone) = match (&row.problem, row.signed_in) {
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
+                (None, true) if row.sign_in == SignInWay::Application => {
+                    ("the application signs in by itself".to_owned(), Tone::Good)
+                }
+                (None, false) if row.sign_in == SignInWay::Application => {
+                    let ask = format!("`calmirror sync --account {}` says why", row.name);
+                    (format!("the application is refused: {ask}"), Tone::Warning)
+                }
                 (None, false) => {
                     let why = match &row.ended {
                         Some(code) => format!("the sign-in is over ({code})"),
@@ -92,6 +103,26 @@ impl Accounts {
 
 /// What is known about one account's sign-in, without any request and without asking the keyring.
 pub fn row(setup: &Setup, account: &Effective) -> Row {
+    if let Some(credential) = account.credential.as_ref().filter(|_| account.is_application()) {
+        let status = setup.mirrors.status(Some(&account.name)).ok();
+        let status = status.and_then(|status| status.accounts.into_iter().next());
+        let signed_in = status.is_some_and(|status| status.signed_in);
+        let problem = check_credential(credential).err().filter(|_| !signed_in);
+        return Row {
+            name: account.name.clone(),
+            user: account.user.clone(),
+            source: account.source.value.code(),
+            signed_in,
+            sign_in: SignInWay::Application,
+            scopes_granted: Vec::new(),
+            scopes_missing: Vec::new(),
+            expires_at: None,
+            ended: None,
+            tokens_key: None,
+            kept: None,
+            problem: problem.map(|problem| problem.to_string()),
+        };
+    }
     let loaded = glance(&setup.data_dir, &account.name);
     let problem = loaded.as_ref().err().map(ToString::to_string);
     let tokens = loaded.ok().flatten();
@@ -107,6 +138,10 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
         user: account.user.clone(),
         source: account.source.value.code(),
         signed_in: tokens.is_some(),
+        sign_in: match account.source.value {
+            SourceKind::Microsoft365 => SignInWay::User,
+            SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
+        },
         tokens_key: tokens.as_ref().and_then(|tokens| tokens.key),
         kept: tokens.as_ref().map(|tokens| tokens.kept(system_keyring().name())),
         expires_at: tokens.and_then(|tokens| {

@@ -125,8 +125,12 @@ pub fn marks(event: &Event) -> Vec<&'static str> {
         Sensitivity::Private | Sensitivity::Confidential => marks.push("private"),
         Sensitivity::Normal | Sensitivity::Personal => {}
     }
-    if event.pending.is_some() {
-        marks.push("not sent yet");
+    match event.pending {
+        None => {}
+        Some("create") => marks.push("new, not sent yet"),
+        Some("delete") => marks.push("deleted, not sent yet"),
+        Some("respond") => marks.push("answer not sent yet"),
+        Some(_) => marks.push("changed, not sent yet"),
     }
     if event.conflict {
         marks.push("conflict");

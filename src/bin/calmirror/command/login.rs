@@ -36,6 +36,22 @@ impl Login {
             let source = account.source.value.code();
             return Err(Failure::usage(format!("an account of source {source} needs no sign-in")));
         }
+        if account.is_application() {
+            let row = accounts::row(&setup, &account);
+            if let Some(problem) = row.problem {
+                return Err(Failure::usage(problem));
+            }
+            if output.is_json() {
+                output.json(&row)?;
+            } else {
+                output.line(format!(
+                    "{} needs no sign-in: its method is server, so the application signs in by itself.",
+                    account.name
+                ))?;
+                output.line("Next: calmirror sync")?;
+            }
+            return Ok(0);
+        }
         if !globals.quiet {
             note_permissions(output, &account);
         }

@@ -1,20 +1,28 @@
 //! The commands, one a file.
 
 pub mod accounts;
+pub mod add;
 pub mod agenda;
 pub mod busy;
 pub mod changes;
 pub mod completions;
 pub mod config;
+pub mod conflicts;
 #[cfg(feature = "emulator")]
 pub mod demo;
 pub mod doctor;
+pub mod edit;
 #[cfg(feature = "emulator")]
 pub mod emulate;
+pub mod forward;
 pub mod free;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod outbox;
+pub mod reminders;
+pub mod respond;
+pub mod rm;
 pub mod search;
 pub mod serve;
 pub mod show;
@@ -22,6 +30,7 @@ pub mod status;
 pub mod sync;
 
 mod event_table;
+mod fields;
 mod range;
 
 use crate::args::{Arguments, Command};
@@ -45,6 +54,14 @@ pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
         Command::Search(command) => command.run(globals, output),
         Command::Free(command) => command.run(globals, output),
         Command::Busy(command) => command.run(globals, output),
+        Command::Add(command) => command.run(globals, output),
+        Command::Edit(command) => command.run(globals, output),
+        Command::Rm(command) => command.run(globals, output),
+        Command::Respond(command) => command.run(globals, output),
+        Command::Forward(command) => command.run(globals, output),
+        Command::Outbox(command) => command.run(globals, output),
+        Command::Conflicts(command) => command.run(globals, output),
+        Command::Reminders(command) => command.run(globals, output),
         Command::Changes(command) => command.run(globals, output),
         Command::Status(command) => command.run(globals, output),
         Command::Doctor(command) => command.run(globals, output),

@@ -35,7 +35,8 @@ impl Show {
     }
 }
 
-fn print(output: &mut Output, event: &Event, calendar: &str) -> Result<(), Failure> {
+/// Prints one event whole.
+pub fn print(output: &mut Output, event: &Event, calendar: &str) -> Result<(), Failure> {
     let subject = event.subject.as_deref().map(clean).filter(|subject| !subject.is_empty());
     let heading = output.tone(subject.as_deref().unwrap_or("(no subject)"), Tone::Heading);
     output.line(heading)?;

@@ -1,4 +1,4 @@
-use calmirror::api::{AccountStatus, CalendarState, CalendarStatus, NetworkState};
+use calmirror::api::{AccountStatus, CalendarState, CalendarStatus, NetworkState, SignInWay};
 use calmirror::config::SourceKind;
 use chrono::DateTime;
 use clap::Args;
@@ -50,10 +50,11 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
         output.line(format!("{name}  {user} · {source}"))?;
         return print_advice(output, account, now_ms);
     }
-    let sign_in = if account.signed_in {
-        output.tone("signed in", Tone::Good)
-    } else {
-        output.tone("not signed in", Tone::Warning)
+    let sign_in = match (account.signed_in, account.sign_in) {
+        (true, SignInWay::Application) => output.tone("application signed in", Tone::Good),
+        (false, SignInWay::Application) => output.tone("application refused", Tone::Warning),
+        (true, SignInWay::User | SignInWay::None) => output.tone("signed in", Tone::Good),
+        (false, SignInWay::User | SignInWay::None) => output.tone("not signed in", Tone::Warning),
     };
     let network = match (account.network, account.throttled_until.as_deref()) {
         (NetworkState::Online, _) => output.tone("online", Tone::Good),
@@ -89,7 +90,24 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
         }
         output.indented("  ", |output| output.table(&mut table))?;
     }
+    if outbox_text(account).is_some() || account.conflicts > 0 {
+        let text = outbox_text(account).unwrap_or_else(|| "outbox empty".to_owned());
+        output.line(format!("  {text}"))?;
+    }
     print_advice(output, account, now_ms)
+}
+
+/// "outbox 3 waiting, 1 stopped; the oldest is 2 hours old".
+fn outbox_text(account: &AccountStatus) -> Option<String> {
+    let outbox = &account.outbox;
+    let parts = [(outbox.waiting, "waiting"), (outbox.sending, "under way"), (outbox.parked, "stopped")];
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{} {what}", grouped(*count)))
+        .collect();
+    let age = outbox.oldest_age_s.map(|age| format!("; the oldest is {} old", rough_span(age)));
+    (!parts.is_empty()).then(|| format!("outbox {}{}", parts.join(", "), age.unwrap_or_default()))
 }
 
 /// Whether anybody signs in for it: only Microsoft 365 asks for that.
@@ -134,10 +152,25 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
     let is_broken = account.last_error.as_ref().is_some_and(|error| BROKEN.contains(&error.kind.as_str()));
     if !needs_sign_in(account) {
         // Nothing is pulled for it.
+    } else if !account.signed_in && account.sign_in == SignInWay::Application {
+        advice.push(format!("an administrator must act; this says why: calmirror sync --account {name}"));
     } else if !account.signed_in {
         advice.push(format!("sign in: calmirror login --account {name}"));
     } else if account.calendars.is_empty() && !is_broken {
         advice.push(format!("nothing is mirrored yet: calmirror sync --account {name}"));
+    }
+    let outbox = &account.outbox;
+    if outbox.parked > 0 {
+        advice.push(format!(
+            "{} cannot be sent by itself: calmirror outbox --account {name}",
+            plural(outbox.parked, "edit")
+        ));
+    }
+    if account.conflicts > 0 {
+        advice.push(format!(
+            "{} to decide: calmirror conflicts --account {name}",
+            plural(account.conflicts, "conflict")
+        ));
     }
     let held: u64 = account.calendars.iter().map(|calendar| calendar.held_removals).sum();
     if held > 0 {
@@ -151,6 +184,7 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
         let kind = clean(&error.kind);
         let at = ago(Some(&error.at), now_ms);
         advice.push(match kind.as_str() {
+            "sign_in_needed" if account.sign_in == SignInWay::Application => refused_text(&at),
             "sign_in_needed" | "unauthorized" => {
                 format!("the sign-in ended ({at}): calmirror login --account {name}")
             }
@@ -176,6 +210,11 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
             .push(format!("{} could not be read from a damaged mirror", plural(account.edits_lost, "edit")));
     }
     advice
+}
+
+/// What the application's last refusal was, for those who look after it.
+fn refused_text(at: &str) -> String {
+    format!("the application got no token ({at}); the mirror goes on answering")
 }
 
 /// Why an account without calendars has none.

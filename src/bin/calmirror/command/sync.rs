@@ -28,7 +28,7 @@ const WAIT_STEP: Duration = Duration::from_millis(200);
 /// The most bytes of its answer.
 const REMOTE_BYTES_MAX: usize = 64 * 1024;
 
-/// Pull everything that changed into the mirror
+/// Send what was edited, then pull everything that changed into the mirror
 ///
 /// Waits up to 30 seconds when the server asks for patience, else ends with 4. If another process runs the
 /// engine, asks it to sync and waits. Ctrl-C at any time leaves a mirror that continues.
@@ -148,7 +148,7 @@ fn sync_here(
 }
 
 /// The door of the engine that holds the data directory now; one that a former engine left is none.
-fn announced(data_dir: &Path) -> Result<Option<Announcement>, Failure> {
+pub fn announced(data_dir: &Path) -> Result<Option<Announcement>, Failure> {
     let holder = engine_holder(data_dir).unwrap_or(Holder::Nobody);
     let announcement = Announcement::read(data_dir)?;
     Ok(announcement.filter(|door| match holder {
@@ -169,6 +169,7 @@ pub fn print_json_line(value: &Value) -> Result<(), Failure> {
 /// What a sync is doing, as a line of JSON.
 pub fn progress_json(progress: &Progress) -> Value {
     match progress {
+        Progress::Pushed { edits } => json!({"event": "pushed", "edits": edits}),
         Progress::Calendars { count } => json!({"event": "calendars", "count": count}),
         Progress::Round { calendar, place, is_full } => {
             json!({"event": "round", "calendar": calendar, "place": place, "full": is_full})
@@ -225,6 +226,19 @@ pub fn print_answer(
             }
         }
     }
+    if done.pushed > 0 {
+        output.line(format!("  {} sent", plural(done.pushed, "edit")))?;
+    }
+    if done.parked > 0 {
+        let parked = plural(done.parked, "edit");
+        output.line(format!("  {parked} could not be sent; calmirror outbox says why and what to do"))?;
+    }
+    if done.conflicts > 0 {
+        let conflicts = plural(done.conflicts, "conflict");
+        output.line(format!(
+            "  {conflicts} with changes on the server; calmirror conflicts shows both versions"
+        ))?;
+    }
     if done.held_removals > 0 {
         let held = plural(done.held_removals, "removal");
         output.line(format!("  {held} held back, nothing was removed; calmirror status says what to do"))?;
@@ -237,6 +251,9 @@ fn reason(weather: &WeatherAnswer, now_ms: i64) -> String {
     let until = weather.until.as_deref().and_then(|at| chrono::DateTime::parse_from_rfc3339(at).ok());
     let kind = clean(&weather.kind).replace('_', " ");
     match (weather.kind.as_str(), until) {
+        ("application_refused", _) => {
+            clean(weather.message.as_deref().unwrap_or("the application is refused"))
+        }
         ("sign_in_needed", _) => "sign-in is needed: calmirror login".to_owned(),
         ("throttled", Some(until)) => {
             let wait = until.timestamp_millis().saturating_sub(now_ms).saturating_add(999) / 1_000;
