@@ -107,7 +107,7 @@ const SET_PROBLEM: &str =
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
 /// An event that moved between calendars is addressed where it is.
-const READDRESS: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+const REHOME: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
         (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
     WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id
         WHERE e.key = ?1 AND c.key <> outbox.calendar_key)";
@@ -129,8 +129,8 @@ pub(super) const PLANNED: &[&str] = &[
     BEGIN,
     SET_PROBLEM,
     SET_BASE,
-    READDRESS,
-    FOLLOWING,
+    FOLLOW,
+    REHOME,
 ];
 
 /// An edit to be recorded.
@@ -482,9 +482,8 @@ pub(super) fn set_fields(
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
 }
 
-/// Addresses the edits of an event to the calendar that it is in.
-pub(super) fn readdress(conn: &Connection, event: Key) -> Result<(), MirrorError> {
-    run(conn, READDRESS, [event.as_bytes()]).map(|_| ())
+pub(super) fn rehome(conn: &Connection, event: Key) -> Result<(), MirrorError> {
+    run(conn, REHOME, [event.as_bytes()]).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {

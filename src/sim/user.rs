@@ -19,7 +19,19 @@ use crate::zones::Zones;
 
 /// Folder and name of the only account.
 pub(super) const ACCOUNT: &str = "anna";
-const CONFIG: &str = "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n";
+const CONFIG: &str = r#"
+[[graph_app]]
+display_name = "calendar"
+application_id = "00000000-0000-0000-0000-000000000001"
+directory_id = "contoso.example"
+[[group]]
+name = "all"
+graph_app = "calendar"
+[[account]]
+name = "anna"
+group = "all"
+user = "anna@contoso.example"
+"#;
 /// How far the user looks back and ahead.
 const LOOK_MS: (i64, i64) = (-5 * crate::model::DAY_MS, 25 * crate::model::DAY_MS);
 const QUARTER_MS: i64 = 15 * 60_000;
@@ -204,16 +216,18 @@ impl User {
         }
         let answer =
             rng.choice([Answer::Accept, Answer::Tentative, Answer::Decline]).unwrap_or(Answer::Accept);
-        let word = self.mark(event.id, "response");
+        // An answer that nobody is told may be given again: it bears no word.
+        let is_silent = rng.bool();
+        let word = if is_silent { String::new() } else { self.mark(event.id, "response") };
         let call = RespondCall {
             id: event.id.to_string(),
             is_series: false,
             answer,
             comment: word.clone(),
-            is_silent: rng.bool(),
+            is_silent,
         };
         let done = self.mirrors.respond(&self.account, &call);
-        // An answer that is there already is none to send, and a silent one has no words: it is only counted.
+        // An answer that is there already is none to send: these words are only counted.
         if let Some(wish) = self.wishes.get_mut(&word) {
             wish.is_over = true;
         }

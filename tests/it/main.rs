@@ -9,12 +9,14 @@
 
 mod cli;
 mod config;
+mod edits;
 mod emulator;
 mod engine;
 mod hostile;
 mod local;
 mod look;
 mod pull;
+mod push;
 mod sign_in;
 mod sim;
 mod stage;

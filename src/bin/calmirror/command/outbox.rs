@@ -7,7 +7,7 @@ use crate::args::Globals;
 use crate::command::fields::carry_out;
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup};
-use crate::text::{clean, plural, rough_span};
+use crate::text::{clean, rough_span};
 
 /// Show what waits to be sent, and decide about what does not go out
 #[derive(Debug, Args)]
@@ -121,7 +121,7 @@ fn print_one(output: &mut Output, item: &OutboxItem, now_ms: i64) -> Result<(), 
         ("recorded".to_owned(), ago(&item.created_at, now_ms)),
         ("state".to_owned(), state),
         ("tries".to_owned(), item.attempts.to_string()),
-        ("mails".to_owned(), plural(u64::from(item.notifies), "person").replace("persons", "people")),
+        ("mails".to_owned(), if item.notifies == 0 { "nobody".to_owned() } else { mails(item.notifies) }),
     ];
     for (name, value) in item.wanted.iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), clean);
