@@ -16,6 +16,7 @@ mod data;
 mod first_sync;
 mod idle;
 mod machine;
+mod mailboxes;
 mod ours;
 mod reads;
 mod rounds;
@@ -119,6 +120,9 @@ fn main() {
         let (_, server) = &servers[0];
         idle::measure(&mut table, server, dir.path());
     }
+    if wants("mailboxes") {
+        mailboxes::measure(&mut table, dir.path());
+    }
     table.print();
     let missed = table.missed();
     if missed > 0 {
@@ -157,6 +161,11 @@ fn run_child(args: &[String]) {
         ["idle", address, folder] => {
             serde_json::to_string(&idle::run_child(address.parse().unwrap(), Path::new(folder)))
         }
+        ["mailboxes", address, folder, count] => serde_json::to_string(&mailboxes::run_child(
+            address.parse().unwrap(),
+            Path::new(folder),
+            count.parse().unwrap(),
+        )),
         ["changes", small, small_file, large, large_file] => serde_json::to_string(&rounds::changed_child(
             [small, large].map(|address| address.parse().unwrap()),
             [Path::new(small_file), Path::new(large_file)],

@@ -546,6 +546,21 @@ fn the_next_edit_is_the_oldest_that_nothing_holds_back() {
 }
 
 #[test]
+fn a_parked_edit_of_an_instance_holds_back_neither_its_series_nor_the_others() {
+    let mut desk = Desk::new();
+    series(&mut desk);
+    let o1 = desk.edit(key("o1"), subject("o1"));
+    let whole = desk.edit(key("series"), subject("all"));
+    let again = desk.edit(key("o1"), Intent::Delete);
+    let o2 = desk.edit(key("o2"), subject("o2"));
+    desk.mirror.park(o1, &problem("refused", Some(400)), NOW_MS).unwrap();
+    assert_eq!(desk.next(), Some(whole));
+    desk.mirror.park(whole, &problem("refused", Some(400)), NOW_MS).unwrap();
+    assert_eq!(desk.next(), Some(o2));
+    assert!(again > o1, "and waits for the one before it");
+}
+
+#[test]
 fn a_retry_looks_up_what_may_have_landed_and_never_touches_a_conflict() {
     let mut desk = Desk::new();
     desk.pull(vec![single("a", "a")]);

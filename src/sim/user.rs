@@ -264,11 +264,28 @@ impl User {
         Ok(())
     }
 
-    /// Whether edits are left that nobody but the engine is to decide about.
-    pub(super) fn has_unsent(&self, path: &Path) -> Result<bool, String> {
+    /// The edits that are left, if there is one that nobody but the engine is to decide about.
+    pub(super) fn unsent(&self, path: &Path) -> Result<Option<String>, String> {
         let open =
             Reader::open(path).and_then(|reader| reader.outbox()).map_err(|error| error.to_string())?;
-        Ok(open.iter().any(|edit| edit.state != EditState::Parked && !waits_behind_parked(edit, &open)))
+        if !open.iter().any(|edit| edit.state != EditState::Parked && !waits_behind_parked(edit, &open)) {
+            return Ok(None);
+        }
+        let mut left = format!("edits are left at {}:", self.mirrors.now_ms());
+        for edit in &open {
+            let (action, state) = (edit.intent.action().code(), edit.state.code());
+            left += &format!(
+                "\n  {} {action} of {} (series {:?}, on the server: {}) {state}, tries {}, not before {:?}, {:?}",
+                edit.n,
+                edit.event,
+                edit.series,
+                edit.remote.is_some(),
+                edit.attempts,
+                edit.next_attempt_ms,
+                edit.problem
+            );
+        }
+        Ok(Some(left))
     }
 
     /// Each wish arrived once, or is kept with a reason; nobody was mailed twice.
@@ -321,9 +338,7 @@ impl User {
 
 /// Whether an earlier edit of the same event waits for the user.
 fn waits_behind_parked(edit: &crate::model::OpenEdit, open: &[crate::model::OpenEdit]) -> bool {
-    let is_related = |other: &crate::model::OpenEdit| {
-        other.event == edit.event || Some(other.event) == edit.series || other.series == Some(edit.event)
-    };
+    let is_related = |other: &crate::model::OpenEdit| other.event == edit.event;
     open.iter().any(|other| other.n < edit.n && other.state == EditState::Parked && is_related(other))
 }
 

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod application;
 mod cli;
 mod config;
 mod edits;

@@ -742,7 +742,7 @@ fn a_refused_edit_is_parked_and_lets_others_pass() {
 }
 
 #[test]
-fn server_errors_for_ever_are_parked_after_the_cap() {
+fn a_5xx_for_ever_is_parked_after_the_cap() {
     for status in [500, 503] {
         let mut desk = Desk::new();
         let (bad, good) = (desk.single("bad"), desk.single("good"));
@@ -1251,6 +1251,38 @@ fn the_body_of_an_online_meeting_is_edited_and_its_link_stays() {
     assert!(event.is_online && event.body_text.contains("another agenda"), "{}", event.body_text);
     assert!(event.join_url.is_some());
     desk.converges();
+}
+
+#[test]
+fn a_crash_between_any_two_steps_sends_nothing_twice() {
+    let mut crashes = 0;
+    for commits in 0..24 {
+        let mut desk = Desk::new();
+        let (one, two, meeting) = (desk.single("one"), desk.single("two"), desk.invitation("review"));
+        desk.pull();
+        let key = desk.add(Fields { attendees: Some(vec![guest("b@x.test")]), ..subject("new") });
+        desk.rename(desk.key(&one), "one, renamed");
+        desk.theirs(Edit::Touch { id: one });
+        desk.wish(desk.key(&two), Intent::Delete);
+        desk.wish(desk.key(&meeting), answer(Answer::Accept));
+        let (mut mirror, graph) = desk.open();
+        mirror.break_after(commits);
+        let ended = block_on(push(&mut mirror, &graph, &desk.push_ports(), ORDER, &mut |_| {}));
+        crashes += u32::from(ended.is_err());
+        drop(mirror);
+        desk.kill();
+        for _ in 0..5 {
+            desk.push();
+            desk.clock.turn(MINUTE_MS);
+        }
+        assert_eq!(desk.edits(), [], "{commits}");
+        assert_eq!((desk.mails("invite"), desk.mails("respond")), (1, 1), "{commits}");
+        let patches = desk.server.with(|world| world.writes(0).filter(|write| write.what == "patch").count());
+        assert_eq!((patches, desk.conflicts()), (1, vec![]), "{commits}");
+        desk.converges();
+        assert!(desk.rows().iter().any(|row| row.key == key), "{commits}");
+    }
+    assert!(crashes > 8, "{crashes}");
 }
 
 /// A whole engine, signed in and in step, and one event.
