@@ -93,6 +93,7 @@ CREATE TABLE draft (
     reminder_minutes INTEGER,
     ical_uid TEXT,
     subject TEXT,
+    /* NULL: as the row has it. */
     body TEXT,
     body_preview TEXT,
     location TEXT,
@@ -170,44 +171,71 @@ WHERE e.is_present = 1 AND e.kind <> 'master' AND c.is_present = 1;
    both sides, SQLite reads each by its index. */
 CREATE VIEW v1_agenda AS
 SELECT
-    id, calendar, kind, series_id, subject, body_preview, location, start_ms, end_ms, all_day, start_date, end_date,
-    original_time_zone, show_as, sensitivity, importance, response, cancelled, organizer_name, organizer_address,
-    categories, reminder_minutes, online_meeting_provider, online_meeting_join_url, web_link, pending, conflict,
-    unconfirmed
-FROM v1_events
-WHERE pending IS NULL
+    lower(hex(e.key)) AS id,
+    lower(hex(c.key)) AS calendar,
+    e.kind AS kind,
+    (SELECT lower(hex(k.key)) FROM event k WHERE k.id = e.series_id) AS series_id,
+    coalesce(e.subject, m.subject) AS subject,
+    coalesce(e.body_preview, m.body_preview) AS body_preview,
+    coalesce(e.location, m.location) AS location,
+    e.start_ms AS start_ms,
+    e.end_ms AS end_ms,
+    coalesce(e.is_all_day, m.is_all_day, 0) AS all_day,
+    CASE WHEN coalesce(e.is_all_day, m.is_all_day) = 1 THEN date(e.start_ms / 1000, 'unixepoch') END AS start_date,
+    CASE WHEN coalesce(e.is_all_day, m.is_all_day) = 1 THEN date(e.end_ms / 1000, 'unixepoch') END AS end_date,
+    coalesce(e.original_time_zone, m.original_time_zone) AS original_time_zone,
+    coalesce(e.show_as, m.show_as, 'unknown') AS show_as,
+    coalesce(e.sensitivity, m.sensitivity, 'normal') AS sensitivity,
+    coalesce(e.importance, m.importance, 'normal') AS importance,
+    coalesce(e.response, m.response, 'none') AS response,
+    coalesce(e.is_cancelled, m.is_cancelled, 0) AS cancelled,
+    coalesce(e.organizer_name, m.organizer_name) AS organizer_name,
+    coalesce(e.organizer_address, m.organizer_address) AS organizer_address,
+    coalesce(e.categories, m.categories) AS categories,
+    coalesce(e.reminder_minutes, m.reminder_minutes) AS reminder_minutes,
+    coalesce(e.online_provider, m.online_provider) AS online_meeting_provider,
+    coalesce(e.online_join_url, m.online_join_url) AS online_meeting_join_url,
+    coalesce(e.web_link, m.web_link) AS web_link,
+    NULL AS pending,
+    0 AS conflict,
+    EXISTS (SELECT 1 FROM removal r WHERE r.event_id = e.id AND r.is_held = 1) AS unconfirmed
+FROM event e
+CROSS JOIN calendar c ON c.id = e.calendar_id
+LEFT JOIN event m ON m.id = e.series_id AND e.kind = 'occurrence'
+WHERE e.is_present = 1 AND e.kind <> 'master' AND c.is_present = 1
+    AND NOT EXISTS (SELECT 1 FROM draft d WHERE d.key = e.key)
 UNION ALL
 SELECT
     lower(hex(d.key)),
     lower(hex(d.calendar_key)),
     d.kind,
     CASE WHEN d.series_key IS NOT NULL THEN lower(hex(d.series_key)) END,
-    d.subject,
-    d.body_preview,
-    d.location,
+    +d.subject,
+    +d.body_preview,
+    +d.location,
     d.start_ms,
     d.end_ms,
-    d.is_all_day,
+    +d.is_all_day,
     CASE WHEN d.is_all_day = 1 THEN date(d.start_ms / 1000, 'unixepoch') END,
     CASE WHEN d.is_all_day = 1 THEN date(d.end_ms / 1000, 'unixepoch') END,
-    d.original_time_zone,
-    d.show_as,
-    d.sensitivity,
-    d.importance,
-    d.response,
-    d.is_cancelled,
-    d.organizer_name,
-    d.organizer_address,
-    d.categories,
-    d.reminder_minutes,
-    d.online_provider,
-    d.online_join_url,
-    d.web_link,
-    d.pending,
-    d.is_conflict,
+    +d.original_time_zone,
+    +d.show_as,
+    +d.sensitivity,
+    +d.importance,
+    +d.response,
+    +d.is_cancelled,
+    +d.organizer_name,
+    +d.organizer_address,
+    +d.categories,
+    +d.reminder_minutes,
+    +d.online_provider,
+    +d.online_join_url,
+    +d.web_link,
+    +d.pending,
+    +d.is_conflict,
     EXISTS (SELECT 1 FROM event e CROSS JOIN removal r ON r.event_id = e.id WHERE e.key = d.key AND r.is_held = 1)
 FROM draft d
-WHERE d.is_hidden = 0 AND NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0);
+WHERE d.is_hidden = 0;
 
 CREATE VIEW v1_outbox AS
 SELECT

@@ -96,6 +96,7 @@ pub fn run_child(address: SocketAddr, dir: &Path) -> Idle {
         refresh: None,
         scopes: vec!["Calendars.ReadWrite".to_owned()],
         ended: None,
+        owner: None,
     };
     FileVault::new(dir, ACCOUNT, Arc::new(NoKeyring)).store(&tokens).unwrap();
     control(address, "quiet");

@@ -4,8 +4,17 @@ use std::fs;
 
 /// The most memory this process ever had, in KiB. `None` where the system does not tell.
 pub fn peak_kib() -> Option<u64> {
+    status_kib("VmHWM:")
+}
+
+/// The memory this process has now, in KiB.
+pub fn resident_kib() -> Option<u64> {
+    status_kib("VmRSS:")
+}
+
+fn status_kib(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 

@@ -16,6 +16,7 @@ mod data;
 mod first_sync;
 mod idle;
 mod machine;
+mod mailboxes;
 mod ours;
 mod outbox;
 mod reads;
@@ -120,6 +121,9 @@ fn main() {
         let (_, server) = &servers[0];
         idle::measure(&mut table, server, dir.path());
     }
+    if wants("mailboxes") {
+        mailboxes::measure(&mut table, dir.path());
+    }
     if wants("outbox") {
         outbox::measure(&mut table, dir.path());
     }
@@ -161,6 +165,11 @@ fn run_child(args: &[String]) {
         ["idle", address, folder] => {
             serde_json::to_string(&idle::run_child(address.parse().unwrap(), Path::new(folder)))
         }
+        ["mailboxes", address, folder, count] => serde_json::to_string(&mailboxes::run_child(
+            address.parse().unwrap(),
+            Path::new(folder),
+            count.parse().unwrap(),
+        )),
         ["record", origin, token, bare_origin, bare_token, dir] => serde_json::to_string(
             &outbox::record_child(origin, token, bare_origin, bare_token, Path::new(dir)),
         ),

@@ -12,7 +12,7 @@ use crate::api::outbox::{drop_edit, fields_of};
 use crate::api::{Error, ErrorKind, Look, Mirrors};
 use crate::config::Effective;
 use crate::mirror::{ConflictRow, Session};
-use crate::model::{ConflictKind, Details, EventRecord, Fields, Intent, Keep, Key, OpenEdit};
+use crate::model::{ConflictKind, EventRecord, Fields, Intent, Keep, Key, OpenEdit};
 use crate::zones::Zone;
 
 /// What two sides did to one event.
@@ -263,17 +263,13 @@ impl Mirrors {
         let mut fields = said.over(fields_of(base));
         let is_there = row.kind != ConflictKind::DeletedThere;
         // Nobody is invited to a copy beside the meeting, nor to a meeting that somebody else organized.
-        if !has_named && (is_there || !base.and_then(|b| b.details.as_deref()).is_some_and(is_own_meeting)) {
+        if !has_named && (is_there || !base.and_then(|base| base.details.as_deref()).is_some_and(is_own)) {
             fields.attendees = None;
         }
         let calendar = choose(session, Some(row.calendar))?;
         let key = Key::from_bytes(self.entropy.bytes());
         self.create(session, key, &calendar, fields).map(|_| ())
     }
-}
-
-fn is_own_meeting(details: &Details) -> bool {
-    is_own(details)
 }
 
 fn drop_parked(session: &Session<'_>, parked: Option<&OpenEdit>) -> Result<(), Error> {
@@ -298,5 +294,47 @@ fn theirs_of(row: &ConflictRow) -> Fields {
         categories: theirs.categories.filter(|_| mine.categories.is_some()),
         attendees: theirs.attendees.filter(|_| mine.attendees.is_some()),
         reminder: theirs.reminder.filter(|_| mine.reminder.is_some()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_decision_does_one_thing() {
+        use ConflictKind::{BothChanged, DeletedHere, DeletedThere};
+        use Decision::{CreateMine, Drop, Nothing, Send, WishMine, WishTheirs, WishTheirsCreateMine};
+        use Keep::{Both, Mine, Theirs};
+        let undecided = [
+            ("mine over theirs", BothChanged, Mine, Send),
+            ("theirs", BothChanged, Theirs, Drop),
+            ("both", BothChanged, Both, CreateMine),
+            ("mine anew", DeletedThere, Mine, CreateMine),
+            ("gone for good", DeletedThere, Theirs, Drop),
+            ("both, of which theirs is nothing", DeletedThere, Both, CreateMine),
+            ("deleted all the same", DeletedHere, Mine, Send),
+            ("kept all the same", DeletedHere, Theirs, Drop),
+            ("both, of which mine is nothing", DeletedHere, Both, Drop),
+        ];
+        for (name, kind, keep, expected) in undecided {
+            assert_eq!(decide(kind, None, keep), expected, "{name}");
+        }
+        let decided = [
+            ("again", BothChanged, Mine, Mine, Nothing),
+            ("mine after all", BothChanged, Theirs, Mine, WishMine),
+            ("mine beside", BothChanged, Theirs, Both, CreateMine),
+            ("theirs after all", BothChanged, Mine, Theirs, WishTheirs),
+            ("theirs back, mine beside", BothChanged, Mine, Both, WishTheirsCreateMine),
+            ("a copy is not taken back", BothChanged, Both, Mine, Nothing),
+            ("anew after all", DeletedThere, Theirs, Mine, CreateMine),
+            ("made anew, and has a life of its own", DeletedThere, Mine, Theirs, Nothing),
+            ("deleted after all", DeletedHere, Theirs, Mine, WishMine),
+            ("kept, and nothing beside", DeletedHere, Theirs, Both, Nothing),
+            ("deleted for good", DeletedHere, Mine, Theirs, Nothing),
+        ];
+        for (name, kind, before, keep, expected) in decided {
+            assert_eq!(decide(kind, Some(before), keep), expected, "{name}");
+        }
     }
 }

@@ -264,6 +264,9 @@ impl Mirrors {
         if details.is_some_and(|details| details.online_meeting.is_some()) {
             warnings.push("the address to join online does not come along".to_owned());
         }
+        if details.and_then(|details| details.body_preview.as_ref()).is_some() {
+            warnings.push("of the body the text comes along, formatting and attachments do not".to_owned());
+        }
         let ns = [created.ns, deleted.ns].concat();
         let notifies = created.notifies.saturating_add(deleted.notifies);
         Ok((key, Recorded { ns, notifies }, warnings))

@@ -5,7 +5,7 @@ use serde_json::{Map, Value};
 
 use crate::api::{Error, ErrorKind, Look, Mirrors};
 use crate::config::Effective;
-use crate::mirror::Session;
+use crate::mirror::{Reader, Session};
 use crate::model::{EditState, EventRecord, Fields, Intent, Invitee, Keep, Key, OpenEdit, Reminder, Times};
 use crate::zones::{Zone, date_text};
 
@@ -63,7 +63,7 @@ impl Look<'_> {
     /// `Mirror` when it cannot be read.
     pub fn outbox(&self) -> Result<Vec<OutboxItem>, Error> {
         let Some(reader) = self.mirror else { return Ok(Vec::new()) };
-        Ok(reader.outbox()?.iter().map(|edit| self.outbox_item(edit, false)).collect())
+        reader.outbox()?.iter().map(|edit| self.outbox_item(reader, edit, false)).collect()
     }
 
     /// One edit, with what it wants.
@@ -71,14 +71,12 @@ impl Look<'_> {
     /// # Errors
     /// `NotFound`; `Mirror` when it cannot be read.
     pub fn outbox_edit(&self, n: i64) -> Result<OutboxItem, Error> {
-        let edit = match self.mirror {
-            Some(reader) => reader.edit(n)?,
-            None => None,
-        };
-        Ok(self.outbox_item(&edit.ok_or_else(|| no_edit(n))?, true))
+        let reader = self.mirror.ok_or_else(|| no_edit(n))?;
+        let edit = reader.edit(n)?.ok_or_else(|| no_edit(n))?;
+        self.outbox_item(reader, &edit, true)
     }
 
-    fn outbox_item(&self, edit: &OpenEdit, is_whole: bool) -> OutboxItem {
+    fn outbox_item(&self, reader: &Reader, edit: &OpenEdit, is_whole: bool) -> Result<OutboxItem, Error> {
         let action = edit.intent.action();
         let base = edit.base.as_deref();
         let fields = crate::edit::names(&edit.intent, base);
@@ -91,8 +89,20 @@ impl Look<'_> {
             | Intent::Snooze { .. }
             | Intent::Dismiss => Fields::default(),
         };
-        let all = said.over(base.map(Fields::of).unwrap_or_default());
-        OutboxItem {
+        let mut all = said.over(base.map(Fields::of).unwrap_or_default());
+        if all.times.is_none()
+            && let Some(event) = reader.event(edit.event)?
+        {
+            // Of an edit behind a create only the agenda knows what it is about.
+            all.times = Some(Times {
+                start_ms: event.start_ms,
+                end_ms: event.end_ms,
+                is_all_day: event.details.is_all_day,
+                zone: None,
+            });
+            all.subject = event.details.subject;
+        }
+        Ok(OutboxItem {
             n: edit.n,
             event: edit.event,
             op: action.pending().code(),
@@ -115,7 +125,7 @@ impl Look<'_> {
             }),
             wanted: is_whole.then(|| wanted(&edit.intent, &fields, self.zone)),
             fields,
-        }
+        })
     }
 }
 

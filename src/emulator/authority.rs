@@ -35,6 +35,25 @@ pub struct SignIn {
     pub takes_any_token: bool,
     /// Applications that may sign in as themselves and reach every mailbox.
     pub applications: Vec<Registration>,
+    /// What an administrator did to the application that users sign in with.
+    pub registered: Registered,
+    /// The tenants that are known; none: every one is.
+    pub tenants: Vec<String>,
+}
+
+/// How the application that users sign in with is registered.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registered {
+    /// Under "Mobile and desktop applications", as it should be.
+    #[default]
+    Native,
+    /// Under "Web": every token request must bring a secret.
+    Web,
+    /// Without the redirect address.
+    WithoutRedirect,
+    /// Not at all.
+    Nowhere,
 }
 
 /// An application that signs in as itself.
@@ -59,6 +78,8 @@ impl Default for SignIn {
             rotates: true,
             takes_any_token: false,
             applications: Vec::new(),
+            registered: Registered::Native,
+            tenants: Vec::new(),
         }
     }
 }
@@ -69,6 +90,7 @@ struct Grant {
     scopes: String,
     client: String,
     until_ms: i64,
+    nonce: Option<String>,
 }
 
 #[derive(Clone)]
@@ -160,15 +182,39 @@ impl Authority {
     /// Hands out an access token without a dialogue, for tests.
     pub fn grant(&mut self, user: usize, now_ms: i64) -> String {
         let until_ms = now_ms + self.sign_in.access_token_s * 1_000;
-        let grant = Grant { user, scopes: "Calendars.ReadWrite".into(), client: String::new(), until_ms };
+        let grant = Grant {
+            user,
+            scopes: "Calendars.ReadWrite".into(),
+            client: String::new(),
+            until_ms,
+            nonce: None,
+        };
         let token = format!("eyJ0eXAi.{}", ident::opaque(&mut self.rng, 48));
         keep(&mut self.access, token.clone(), grant);
         token
     }
 
+    /// Takes an access token that another sign-in server issued, for tests with a real one beside.
+    pub fn accept(&mut self, token: String, user: usize, until_ms: i64) {
+        let grant = Grant {
+            user,
+            scopes: "Calendars.ReadWrite".into(),
+            client: String::new(),
+            until_ms,
+            nonce: None,
+        };
+        keep(&mut self.access, token, grant);
+    }
+
     /// Answers `/{tenant}/oauth2/v2.0/…` and the discovery document.
     pub fn answer(&mut self, call: &Call, path: &[&str], users: &[User], now_ms: i64) -> Answer {
         match (call.method.as_str(), path) {
+            ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"])
+                if !self.sign_in.tenants.is_empty()
+                    && !self.sign_in.tenants.iter().any(|known| known == tenant) =>
+            {
+                refused(400, "invalid_tenant", 90_002, "Tenant was not found.", now_ms)
+            }
             ("GET", [tenant, "v2.0", ".well-known", "openid-configuration"]) => {
                 Answer::json(200, &discovery(&call.origin, tenant))
             }
@@ -215,11 +261,15 @@ impl Authority {
                 now_ms,
             );
         };
+        if self.sign_in.registered == Registered::Nowhere {
+            return unknown_application(now_ms);
+        }
         let code = ident::opaque(&mut self.rng, 96);
         let user_code: String = (0..9)
             .map(|_| self.rng.choice(b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789").map_or('A', |b| char::from(*b)))
             .collect();
-        let grant = Grant { user, scopes, client, until_ms: now_ms + DEVICE_CODE_S * 1_000 };
+        let until_ms = now_ms + DEVICE_CODE_S * 1_000;
+        let grant = Grant { user, scopes, client, until_ms, nonce: None };
         keep(&mut self.devices, code.clone(), Device { grant, polls: 0, last_poll_ms: i64::MIN });
         let uri = format!("{}/devicelogin", call.origin);
         Answer::json(
@@ -242,7 +292,8 @@ impl Authority {
                 ),
             )
         };
-        let Some(redirect) = read("redirect_uri").filter(|u| is_loopback(u)) else {
+        let is_registered = self.sign_in.registered != Registered::WithoutRedirect;
+        let Some(redirect) = read("redirect_uri").filter(|u| is_registered && is_loopback(u)) else {
             return page(
                 50_011,
                 "The redirect URI specified in the request does not match the redirect URIs configured for the application.",
@@ -251,8 +302,16 @@ impl Authority {
         let Some(client) = read("client_id") else {
             return page(900_144, "The request body must contain the following parameter: 'client_id'.");
         };
+        if self.sign_in.registered == Registered::Nowhere {
+            return page(700_016, "The application was not found in the directory.");
+        }
         let state = read("state");
-        let send = |parts: Vec<(&str, String)>| {
+        let is_form = read("response_mode").as_deref() == Some("form_post");
+        let send = |mut parts: Vec<(&str, String)>| {
+            if is_form {
+                parts.extend(state.clone().map(|state| ("state", state)));
+                return form_page(&redirect, &parts);
+            }
             let mut query: Vec<String> =
                 parts.iter().map(|(n, v)| format!("{n}={}", percent_encoded(v))).collect();
             query.extend(state.iter().map(|s| format!("state={}", percent_encoded(s))));
@@ -270,14 +329,17 @@ impl Authority {
                 "AADSTS501491: Invalid code_challenge_method; S256 is supported.",
             );
         }
+        if read("prompt").as_deref() == Some("none") {
+            return fail("login_required", "AADSTS50058: Session information is not sufficient.");
+        }
         if self.sign_in.declines {
             return fail("access_denied", "AADSTS65004: User declined to consent to access the app.");
         }
         let Some(user) = find_user(users, read("login_hint")) else {
             return page(50_034, "The user account does not exist in the directory.");
         };
-        let grant =
-            Grant { user, scopes: read("scope").unwrap_or_default(), client, until_ms: now_ms + CODE_MS };
+        let (scopes, nonce) = (read("scope").unwrap_or_default(), read("nonce"));
+        let grant = Grant { user, scopes, client, until_ms: now_ms + CODE_MS, nonce };
         let code = format!("0.{}", ident::opaque(&mut self.rng, 96));
         let redirect_uri = redirect.clone();
         keep(&mut self.codes, code.clone(), Code { grant, redirect_uri, challenge: read("code_challenge") });
@@ -295,6 +357,19 @@ impl Authority {
                 "The request body must contain the following parameter: 'client_id'.",
                 now_ms,
             );
+        }
+        match self.sign_in.registered {
+            Registered::Nowhere => return unknown_application(now_ms),
+            Registered::Web if grant_type != "client_credentials" => {
+                return refused(
+                    401,
+                    "invalid_client",
+                    7_000_218,
+                    "The request body must contain the following parameter: 'client_assertion' or 'client_secret'.",
+                    now_ms,
+                );
+            }
+            Registered::Native | Registered::Web | Registered::WithoutRedirect => {}
         }
         match grant_type.as_str() {
             "urn:ietf:params:oauth:grant-type:device_code" | "device_code" => {
@@ -325,7 +400,7 @@ impl Authority {
                 let scopes =
                     call.form("scope").filter(|s| !s.is_empty()).unwrap_or_else(|| grant.scopes.clone());
                 let keeps = (!self.sign_in.rotates).then_some(old);
-                self.issue(Grant { scopes, ..grant }, users, now_ms, keeps, &call.origin)
+                self.issue(Grant { scopes, nonce: None, ..grant }, users, now_ms, keeps, &call.origin)
             }
             _ => refused(
                 400,
@@ -506,7 +581,7 @@ impl Authority {
             if asks("openid")
                 && let Some(user) = users.get(grant.user)
             {
-                members.insert("id_token".into(), json!(id_token(user, &grant.client, origin, now_ms)));
+                members.insert("id_token".into(), json!(id_token(user, &grant, origin, now_ms)));
             }
         }
         Answer::json(200, &body).with("cache-control", "no-store").with("pragma", "no-cache")
@@ -527,6 +602,23 @@ fn find_user(users: &[User], hint: Option<String>) -> Option<usize> {
     }
 }
 
+/// A page that sends itself. Its values are made here, but for the address and the state, which are percent-encoded.
+fn form_page(redirect: &str, parts: &[(&str, String)]) -> Answer {
+    let fields: String = parts
+        .iter()
+        .map(|(name, value)| {
+            format!("<input type=\"hidden\" name=\"{name}\" value=\"{}\">", percent_encoded(value))
+        })
+        .collect();
+    let redirect = redirect.replace(['"', '<', '>', '&'], "");
+    Answer::html(
+        200,
+        format!(
+            "<html><body onload=\"document.forms[0].submit()\"><form method=\"post\" action=\"{redirect}\">{fields}</form></body></html>"
+        ),
+    )
+}
+
 fn is_loopback(uri: &str) -> bool {
     url::Url::parse(uri).is_ok_and(|u| {
         u.scheme() == "http" && matches!(u.host_str(), Some("localhost" | "127.0.0.1" | "[::1]"))
@@ -534,15 +626,22 @@ fn is_loopback(uri: &str) -> bool {
 }
 
 /// An unsigned token in the shape of a signed one: nobody shall rely on its signature.
-fn id_token(user: &User, client: &str, origin: &str, now_ms: i64) -> String {
+fn id_token(user: &User, grant: &Grant, origin: &str, now_ms: i64) -> String {
     let now_s = now_ms.div_euclid(1_000);
     let head = json!({"typ": "JWT", "alg": "RS256", "kid": "emulator"});
-    let claims = json!({
-        "aud": client, "iss": format!("{origin}/{TENANT}/v2.0"), "iat": now_s, "nbf": now_s, "exp": now_s + 3_600,
+    let mut claims = json!({
+        "aud": grant.client, "iss": format!("{origin}/{TENANT}/v2.0"), "iat": now_s, "nbf": now_s, "exp": now_s + 3_600,
         "name": user.name, "oid": user.id, "preferred_username": user.address, "sub": user.id, "tid": TENANT, "ver": "2.0",
     });
+    if let (Some(nonce), Some(members)) = (&grant.nonce, claims.as_object_mut()) {
+        members.insert("nonce".into(), json!(nonce));
+    }
     let part = |v: &Value| ident::url_safe(v.to_string().as_bytes());
     format!("{}.{}.{}", part(&head), part(&claims), ident::url_safe(b"emulator: not a signature"))
+}
+
+fn unknown_application(now_ms: i64) -> Answer {
+    refused(400, "unauthorized_client", 700_016, "The application was not found in the directory.", now_ms)
 }
 
 fn refused(status: u16, error: &str, number: u32, text: &str, now_ms: i64) -> Answer {
@@ -568,7 +667,7 @@ fn discovery(origin: &str, tenant: &str) -> Value {
         "device_authorization_endpoint": format!("{base}/oauth2/v2.0/devicecode"),
         "end_session_endpoint": format!("{base}/oauth2/v2.0/logout"),
         "jwks_uri": format!("{base}/discovery/v2.0/keys"),
-        "response_types_supported": ["code"], "response_modes_supported": ["query"],
+        "response_types_supported": ["code"], "response_modes_supported": ["query", "form_post"],
         "scopes_supported": ["openid", "profile", "email", "offline_access"],
         "subject_types_supported": ["pairwise"], "id_token_signing_alg_values_supported": ["RS256"],
         "token_endpoint_auth_methods_supported": ["none"], "code_challenge_methods_supported": ["S256"],

@@ -40,6 +40,16 @@ struct Tokens {
     revoke_refresh: bool,
     sign_in: Option<SignIn>,
     grant: Option<String>,
+    accept: Option<Accept>,
+}
+
+/// An access token of another sign-in server.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Accept {
+    access_token: String,
+    user: String,
+    expires_in: u32,
 }
 
 #[derive(Deserialize)]
@@ -190,6 +200,12 @@ impl World {
             let user = self.users().iter().position(|u| u.address.eq_ignore_ascii_case(&address));
             let user = user.ok_or_else(|| "there is no such user".to_owned())?;
             tell("access_token", json!(self.grant_access(user, now_ms)));
+        }
+        if let Some(Accept { access_token, user, expires_in }) = wanted.accept {
+            let user = self.users().iter().position(|u| u.address.eq_ignore_ascii_case(&user));
+            let user = user.ok_or_else(|| "there is no such user".to_owned())?;
+            self.accept_access(access_token, user, now_ms.saturating_add(i64::from(expires_in) * 1_000));
+            tell("accepted", json!(true));
         }
         Ok(out)
     }

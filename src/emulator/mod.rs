@@ -74,7 +74,9 @@ mod wire;
 mod world;
 mod zone;
 
-pub use authority::{Registration, SignIn};
+#[cfg(test)]
+pub(crate) use assertion::{Expected, verify};
+pub use authority::{Registered, Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};
 pub use fault::{BodyKind, RequestKind, Rule, What, When};

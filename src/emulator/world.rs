@@ -182,6 +182,11 @@ impl World {
         self.authority.revoke_refresh()
     }
 
+    /// Takes an access token that another sign-in server issued, until then. Nothing else is known of it.
+    pub fn accept_access(&mut self, token: String, user: usize, until_ms: i64) {
+        self.authority.accept(token, user, until_ms);
+    }
+
     /// An access token for a user (by position), without a dialogue.
     pub fn grant_access(&mut self, user: usize, now_ms: i64) -> String {
         let now_ms = now_ms + self.clock_offset_ms;

@@ -13,11 +13,12 @@ use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
     BrowserHints, BrowserSignIn, DeviceSignIn, SIGN_IN_TIME_MAX, Session, SignInError, SignInSite,
+    is_same_user,
 };
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
-use crate::ports::{Bearer, Tokens, Vault, VaultError};
+use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
 use crate::source::graph::{Graph, GraphSite};
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
@@ -38,6 +39,8 @@ pub(super) struct Desk {
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
     zones: Arc<Zones>,
+    /// The mirror was found to belong to the tokens' mailbox.
+    is_owner_checked: bool,
     /// The zone of the timestamps in its reports.
     zone: Zone,
     /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
@@ -105,6 +108,7 @@ impl Desk {
             zones,
             zone,
             is_push_stopped: false,
+            is_owner_checked: false,
         })
     }
 
@@ -206,25 +210,36 @@ impl Desk {
         Ok(report)
     }
 
-    /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used.
+    /// Makes sure that the mirror belongs to the mailbox the tokens are for, before a cursor is used: once in the
+    /// life of this desk, and after each sign-in. The tokens say it themselves where they can.
     async fn bind_mailbox(&mut self) -> Result<Result<(), Fault>, MirrorError> {
         if let Some(fleet) = self.fleet.clone() {
             return self.bind_configured(&fleet).await;
         }
-        if self.mirror.account()?.mailbox.is_some() {
+        let bound = self.mirror.account()?.mailbox;
+        if self.is_owner_checked && bound.is_some() {
             return Ok(Ok(()));
         }
-        match self.graph.identity().await {
-            Ok(identity) => {
-                let mailbox = MailboxId { object_id: identity.object_id };
-                self.mirror.bind(&mailbox, identity.user_principal_name.as_deref())?;
-                Ok(Ok(()))
-            }
-            // A mailbox that does not say whose it is cannot be bound; its calendars may be read all the same. A
-            // sign-in is stricter.
-            Err(Fault::Refused { status: 403 | 404, .. }) => Ok(Ok(())),
-            Err(fault) => Ok(Err(fault)),
+        let owner = self.session.owner().await.ok().flatten();
+        let (mailbox, user) = match (owner, &bound) {
+            (Some(owner), Some(_)) => (MailboxId::from(owner), None),
+            (owner, _) => match self.graph.identity().await {
+                Ok(identity) => {
+                    let tenant_id = owner.map(|owner| owner.tenant_id);
+                    (MailboxId { tenant_id, object_id: identity.object_id }, identity.user_principal_name)
+                }
+                // A mailbox that does not say whose it is cannot be bound; its calendars may be read all the same.
+                // A sign-in is stricter.
+                Err(Fault::Refused { status: 403 | 404, .. }) => return Ok(Ok(())),
+                Err(fault) => return Ok(Err(fault)),
+            },
+        };
+        if bound.is_some_and(|bound| !bound.is_same(&mailbox)) {
+            return Err(MirrorError::OtherMailbox);
         }
+        self.mirror.bind(&mailbox, user.as_deref())?;
+        self.is_owner_checked = true;
+        Ok(Ok(()))
     }
 
     /// The same where nobody signs in: the configuration names the mailbox, and may name another one than it did.
@@ -236,16 +251,18 @@ impl Desk {
         }
         // Without the permission to read users the address is all that is known.
         let address = self.effective.user.clone().unwrap_or_default().to_lowercase();
-        let by_address = MailboxId { object_id: format!("address:{address}") };
+        let by_address = MailboxId { tenant_id: None, object_id: format!("address:{address}") };
         let (mailbox, user) = match self.graph.identity().await {
-            Ok(identity) => (MailboxId { object_id: identity.object_id }, identity.user_principal_name),
+            Ok(identity) => {
+                (MailboxId { tenant_id: None, object_id: identity.object_id }, identity.user_principal_name)
+            }
             Err(Fault::Refused { status: 403 | 404, .. }) => (by_address.clone(), None),
             Err(fault) => return Ok(Err(fault)),
         };
         match self.mirror.account()?.mailbox {
             // Bound by its id before, and only the address is known today.
             Some(_) if mailbox == by_address => {}
-            Some(bound) if bound != mailbox && bound != by_address => {
+            Some(bound) if !bound.is_same(&mailbox) && bound != by_address => {
                 return Err(MirrorError::OtherMailbox);
             }
             Some(_) | None => {
@@ -364,20 +381,27 @@ impl Desk {
                 ));
             }
         }
-        let mailbox = MailboxId { object_id: identity.object_id };
+        if tokens.owner.as_ref().is_some_and(|owner| !is_same_user(owner, &identity.object_id)) {
+            return Err(Error::new(
+                ErrorKind::Refused,
+                "the sign-in server and the calendar service name different users; nothing was kept. Have an administrator check `cloud`, `graph_url` and `authority_url` in the configuration",
+            ));
+        }
+        // From here on the user has the one name that Graph uses.
+        let owner = tokens.owner.map(|owner| Owner { object_id: identity.object_id.clone(), ..owner });
+        let tenant_id = owner.as_ref().map(|owner| owner.tenant_id.clone());
+        let mailbox = MailboxId { tenant_id, object_id: identity.object_id };
         let bound = self.mirror.account().map_err(Error::from)?.mailbox;
-        match (bound, other) {
-            (Some(bound), OtherMailbox::Refuse) if bound != mailbox => {
-                return Err(Error::new(
-                    ErrorKind::Refused,
-                    "the mirror of this account belongs to another mailbox; run `calmirror login --replace` to delete it and start anew",
-                ));
-            }
-            (Some(bound), OtherMailbox::Replace) if bound != mailbox => self.wipe()?,
-            (Some(_) | None, OtherMailbox::Refuse | OtherMailbox::Replace) => {}
+        let is_other = bound.is_some_and(|bound| !bound.is_same(&mailbox));
+        match other {
+            OtherMailbox::Refuse if is_other => return Err(Error::from(MirrorError::OtherMailbox)),
+            OtherMailbox::Replace if is_other => self.wipe()?,
+            OtherMailbox::Refuse | OtherMailbox::Replace => {}
         }
         self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
-        self.session.replace(tokens).await.map_err(vault_error)
+        self.session.replace(Tokens { owner, ..tokens }).await.map_err(vault_error)?;
+        self.is_owner_checked = true;
+        Ok(())
     }
 
     /// Deletes the mirror and opens an empty one.
@@ -400,6 +424,12 @@ impl Desk {
         let (mirror, _) = Mirror::open(&path, now_ms).map_err(Error::from)?;
         self.mirror = mirror;
         Ok(())
+    }
+}
+
+impl From<Owner> for MailboxId {
+    fn from(owner: Owner) -> MailboxId {
+        MailboxId { tenant_id: Some(owner.tenant_id), object_id: owner.object_id }
     }
 }
 
@@ -470,7 +500,8 @@ pub(super) fn sign_out(data_dir: &Path, account: &str, what: SignOut, edges: &Ed
     }
 }
 
-fn sign_in_site(effective: &Effective) -> SignInSite {
+/// Where and as what the user of an account signs in.
+pub fn sign_in_site(effective: &Effective) -> SignInSite {
     SignInSite {
         authority_url: effective.authority_url.value.clone(),
         tenant: effective.tenant.clone(),
@@ -530,8 +561,12 @@ fn sign_in_error(error: SignInError) -> Error {
         | SignInError::SecretDemanded { .. }
         | SignInError::ScopeUnknown { .. }
         | SignInError::Misconfigured { .. }
+        | SignInError::TenantUnknown
         | SignInError::AddressWrong => ErrorKind::Usage,
-        SignInError::NoPort(_) => ErrorKind::Failed,
+        SignInError::OtherTenant => ErrorKind::Refused,
+        SignInError::NoPort(_) | SignInError::IdTokenWrong(_) | SignInError::ClockWrong { .. } => {
+            ErrorKind::Failed
+        }
         SignInError::Fault(fault) => return fault_error(fault.clone()),
     };
     Error::because(kind, error.to_string(), error)

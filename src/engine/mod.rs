@@ -20,6 +20,7 @@ use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
+pub use desk::sign_in_site;
 use office::Office;
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 

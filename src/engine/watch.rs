@@ -28,7 +28,7 @@ pub const MAILBOXES_AT_ONCE: usize = 4;
 /// an idle mailbox costs neither page cache nor open files.
 pub const MIRRORS_OPEN_MAX: usize = 8;
 /// The share of one turn while others wait: pages of a full round,
-const SLICE_PAGES: u32 = 20;
+const SLICE_PAGES: u32 = 10;
 /// or this time, whichever comes first.
 const SLICE_TIME: Duration = Duration::from_secs(15);
 /// The longest a poll is put off, whatever the server asked for: the wall clock is looked at again then.

@@ -5,8 +5,21 @@ use crate::mirror::{Doing, Mirror, MirrorError};
 /// Whose mailbox a mirror holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MailboxId {
+    /// The user's directory, where it is known.
+    pub tenant_id: Option<String>,
     /// The server's id of the user.
     pub object_id: String,
+}
+
+impl MailboxId {
+    /// Whether both name one mailbox: a directory that one of them does not know contradicts nothing.
+    pub fn is_same(&self, other: &MailboxId) -> bool {
+        let is_one_tenant = match (&self.tenant_id, &other.tenant_id) {
+            (Some(one), Some(other)) => one.eq_ignore_ascii_case(other),
+            (None, _) | (_, None) => true,
+        };
+        is_one_tenant && self.object_id.eq_ignore_ascii_case(&other.object_id)
+    }
 }
 
 /// What concerns the whole mailbox.
@@ -27,7 +40,7 @@ pub struct AccountRow {
 }
 
 const SELECT: &str = "SELECT object_id, listed_at_ms, attempted_at_ms, reached_at_ms, throttled_until_ms,
-    error_kind, error_at_ms FROM account WHERE one = 1";
+    error_kind, error_at_ms, tenant_id FROM account WHERE one = 1";
 const NOTE_ATTEMPT: &str = "UPDATE account SET attempted_at_ms = ?1 WHERE one = 1";
 /// The kind that says that a damaged mirror was set aside; it stays for a day, since it is no failure of the server.
 pub(crate) const REBUILT: &str = "mirror_rebuilt";
@@ -39,11 +52,14 @@ const NOTE_REACHED: &str = "UPDATE account SET reached_at_ms = ?1,
 const NOTE_FAULT: &str = "UPDATE account SET error_kind = ?1, error_at_ms = ?2 WHERE one = 1";
 const NOTE_LISTED: &str = "UPDATE account SET listed_at_ms = ?1 WHERE one = 1";
 const NOTE_THROTTLED: &str = "UPDATE account SET throttled_until_ms = ?1 WHERE one = 1";
-const BIND: &str = "UPDATE account SET object_id = ?1, user = ?2 WHERE one = 1 AND object_id IS NULL";
+const BIND: &str =
+    "UPDATE account SET object_id = ?1, user = coalesce(?2, user), tenant_id = coalesce(tenant_id, ?3)
+    WHERE one = 1 AND (object_id IS NULL OR object_id = ?1)";
 const TAKE_GENERATION: &str =
     "UPDATE account SET next_gen = next_gen + 2 WHERE one = 1 RETURNING next_gen - 1";
 const FOLDED: &str = "SELECT folded_seq FROM account WHERE one = 1";
 const SET_FOLDED: &str = "UPDATE account SET folded_seq = ?1 WHERE one = 1";
+const ADD_LOST: &str = "UPDATE account SET edits_lost = edits_lost + ?1 WHERE one = 1";
 const SET_CLEAN: &str = "UPDATE account SET is_clean = ?1 WHERE one = 1";
 
 impl Mirror {
@@ -56,8 +72,9 @@ impl Mirror {
                     let object_id: Option<String> = row.get(0)?;
                     let kind: Option<String> = row.get(5)?;
                     let at: Option<i64> = row.get(6)?;
+                    let tenant_id = row.get(7)?;
                     Ok(AccountRow {
-                        mailbox: object_id.map(|object_id| MailboxId { object_id }),
+                        mailbox: object_id.map(|object_id| MailboxId { tenant_id, object_id }),
                         listed_at_ms: row.get(1)?,
                         attempted_at_ms: row.get(2)?,
                         reached_at_ms: row.get(3)?,
@@ -94,9 +111,10 @@ impl Mirror {
         self.run(NOTE_LISTED, [now_ms], "noting a listing")
     }
 
-    /// Binds an empty mirror to a mailbox. Answers the mailbox it is bound to afterwards.
+    /// Binds an empty mirror to a mailbox, and completes what is known of the one it is bound to. Answers the
+    /// mailbox it is bound to afterwards.
     pub fn bind(&mut self, mailbox: &MailboxId, user: Option<&str>) -> Result<MailboxId, MirrorError> {
-        self.run(BIND, rusqlite::params![mailbox.object_id, user], "binding the mailbox")?;
+        self.run(BIND, rusqlite::params![mailbox.object_id, user, mailbox.tenant_id], "binding the mailbox")?;
         self.account()?.mailbox.ok_or(MirrorError::Invariant("a bound mirror names its mailbox"))
     }
 
@@ -128,6 +146,11 @@ pub(crate) fn folded_seq(conn: &Connection) -> Result<i64, MirrorError> {
 /// Notes that the feed was folded up to `seq`.
 pub(crate) fn set_folded_seq(conn: &Connection, seq: i64) -> Result<(), MirrorError> {
     conn.prepare_cached(SET_FOLDED).and_then(|mut s| s.execute([seq])).map(|_| ()).doing("noting the feed")
+}
+
+/// Counts edits that a damaged file took along.
+pub(super) fn add_lost_edits(conn: &Connection, lost: u64) -> Result<(), MirrorError> {
+    conn.execute(ADD_LOST, [lost]).map(|_| ()).doing("counting lost edits")
 }
 
 /// Whether the last writer closed in order.

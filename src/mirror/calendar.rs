@@ -16,9 +16,11 @@ const SELECT: &str =
     "SELECT id, key, remote_id, is_default, mode, page_size, gen, window_from_ms, window_to_ms,
         delta_link, pulled_at_ms, full_at_ms, failures, error_at_ms, mode_at_ms
     FROM calendar WHERE is_present = 1 ORDER BY is_default DESC, id";
-/// A row written now is of the newest generation: a full round under way has not missed it.
+/// Where the event is, else the calendar named. A row written now is of the newest generation: a full round under way
+/// has not missed it.
 const PLACE: &str = "SELECT c.id, coalesce((SELECT r.gen FROM round r WHERE r.calendar_id = c.id), c.gen, 0)
-    FROM calendar c WHERE c.key = ?1 AND c.is_present = 1";
+    FROM calendar c WHERE c.is_present = 1 AND c.id = coalesce(
+        (SELECT e.calendar_id FROM event e WHERE e.key = ?2), (SELECT k.id FROM calendar k WHERE k.key = ?1))";
 const CHOICE: &str = "SELECT key, remote_id, name, is_default, can_edit FROM calendar
     WHERE is_present = 1 AND (key = ?1 OR (?1 IS NULL AND is_default = 1)) ORDER BY id LIMIT 1";
 const PUT: &str = "INSERT INTO calendar (key, remote_id, name, color, owner_name, owner_address, is_default, can_edit, page_size)
@@ -114,10 +116,13 @@ pub(super) fn choice(conn: &Connection, key: Option<Key>) -> Result<Option<Calen
         .doing("reading a calendar")
 }
 
-/// The row of a calendar, and the generation of what is written into it now.
-pub(super) fn place(conn: &Connection, key: Key) -> Result<Option<(i64, i64)>, MirrorError> {
+/// The row of the calendar that holds an event or is to hold it, and the generation of what is written there now.
+pub(super) fn place(conn: &Connection, calendar: Key, event: Key) -> Result<Option<(i64, i64)>, MirrorError> {
     conn.prepare_cached(PLACE)
-        .and_then(|mut s| s.query_row([key.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .and_then(|mut s| {
+            s.query_row((calendar.as_bytes(), event.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))
+                .optional()
+        })
         .doing("reading a calendar")
 }
 

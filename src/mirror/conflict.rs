@@ -25,6 +25,8 @@ const PUT: &str = "INSERT INTO conflict (event_key, series_key, calendar_key, ca
     VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)";
 const RESOLVE: &str =
     "UPDATE conflict SET resolution = ?2, resolved_at_ms = ?3, outbox_n = NULL WHERE n = ?1";
+const NUMBERS: &str = "SELECT n FROM conflict ORDER BY n";
+const DROP: &str = "DELETE FROM conflict WHERE n = ?1";
 const FORGET: &str = "DELETE FROM conflict WHERE resolution IS NOT NULL
     AND n <= (SELECT n FROM conflict ORDER BY n DESC LIMIT 1 OFFSET ?1)";
 
@@ -167,6 +169,16 @@ pub(super) fn put(
         .doing("recording a conflict")?;
     conn.prepare_cached(FORGET).and_then(|mut s| s.execute([KEPT_MAX])).doing("forgetting old conflicts")?;
     Ok(n)
+}
+
+pub(super) fn numbers(conn: &Connection) -> Result<Vec<i64>, MirrorError> {
+    conn.prepare_cached(NUMBERS)
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .doing("listing the conflicts")
+}
+
+pub(super) fn forget(conn: &Connection, n: i64) -> Result<(), MirrorError> {
+    conn.prepare_cached(DROP).and_then(|mut s| s.execute([n])).map(|_| ()).doing("forgetting a conflict")
 }
 
 pub(super) fn resolve(conn: &Connection, n: i64, keep: Keep, now_ms: i64) -> Result<(), MirrorError> {

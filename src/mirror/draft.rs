@@ -107,6 +107,9 @@ const INSTANCES: &str = "SELECT i.key FROM event m CROSS JOIN event i ON i.serie
 const IS_SERIES: &str = "SELECT EXISTS (SELECT 1 FROM event m CROSS JOIN event i ON i.series_id = m.id WHERE m.key = ?1) \
     OR EXISTS (SELECT 1 FROM draft WHERE series_key = ?1)";
 
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] = &[IS_HIDDEN, REMOVE, EXISTS, INSTANCES, IS_SERIES];
+
 /// What the transaction has told the feed about the event already.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
@@ -164,7 +167,7 @@ impl Painter<'_> {
         let was_shown = was_hidden.map_or(found.is_some(), |is_hidden| !is_hidden);
         let (is_shown, is_changed) = match self.shown(event, found.as_ref(), master)? {
             Some((shown, place)) => {
-                let is_changed = self.put(event, &shown, &place)?;
+                let is_changed = self.put(event, &shown, &place, found.as_ref())?;
                 (!shown.is_hidden, is_changed)
             }
             None if was_hidden.is_some() => {
@@ -223,7 +226,13 @@ impl Painter<'_> {
     }
 
     /// Whether it says something else now.
-    fn put(&self, event: Key, shown: &Shown, place: &Place) -> Result<bool, MirrorError> {
+    fn put(
+        &self,
+        event: Key,
+        shown: &Shown,
+        place: &Place,
+        found: Option<&FoundRecord>,
+    ) -> Result<bool, MirrorError> {
         let EventRecord { remote_id, kind, change_key, start_ms, end_ms, original_start_ms, details, .. } =
             &shown.record;
         let details = details.as_deref().ok_or(MirrorError::Invariant("what is shown has its details"))?;
@@ -231,6 +240,12 @@ impl Painter<'_> {
         let remote_id = Some(remote_id.as_str()).filter(|id| !id.is_empty());
         let (organizer, meeting) = (details.organizer.as_ref(), details.online_meeting.as_ref());
         let none: Option<String> = None;
+        // A body that is the row's stays there: a series has hundreds of instances.
+        let was = found.and_then(|found| found.record.details.as_deref());
+        let body = match was {
+            Some(was) if was.body == details.body => None,
+            Some(_) | None => Some(details.body.as_deref().unwrap_or_default()),
+        };
         let provider = meeting.map(|meeting| meeting.provider.code());
         let (attendees, categories) =
             (attendees_json(&details.attendees), categories_json(&details.categories));
@@ -257,7 +272,7 @@ impl Painter<'_> {
             &details.reminder_minutes,
             &details.ical_uid,
             &details.subject,
-            &details.body,
+            &body,
             &details.body_preview,
             &details.location,
             &details.original_time_zone,

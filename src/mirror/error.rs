@@ -69,9 +69,9 @@ pub enum MirrorError {
         /// The system's reason.
         source: std::io::Error,
     },
-    /// It holds another mailbox than the configuration names now.
+    /// It holds another mailbox than the configuration or the tokens name now.
     #[error(
-        "the mirror of this account belongs to another mailbox; give the account another name, or run `calmirror logout --wipe` to delete the mirror and start anew"
+        "the mirror of this account belongs to another mailbox; `calmirror login --replace`, or `calmirror logout --wipe`, deletes the mirror and starts anew, and an account of another name leaves it alone"
     )]
     OtherMailbox,
     /// A rule of the mirror's own does not hold: a bug.

@@ -440,6 +440,7 @@ impl<'c> Hand<'c> {
             if !outbox::concerns(self.conn, key, series)? && !draft::exists(self.conn, key)? {
                 continue;
             }
+            outbox::rehome(self.conn, key)?;
             if !is_master {
                 painter.redraw(&mut self.feed, key, Told::Put)?;
             } else if outbox::showing(self.conn, key, None)?.is_empty() {

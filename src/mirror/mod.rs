@@ -56,4 +56,6 @@ pub use settle::Settled;
 pub(crate) use error::Doing;
 
 #[cfg(test)]
+mod outbox_tests;
+#[cfg(test)]
 mod reader_tests;

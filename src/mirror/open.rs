@@ -215,6 +215,14 @@ fn set_aside(path: &Path, now_ms: i64) -> Result<PathBuf, MirrorError> {
     Ok(target)
 }
 
+/// A file as the program of an earlier schema left it.
+#[cfg(test)]
+pub(super) fn make_of_version(path: &Path, version: i32) {
+    let mut conn = Connection::open(path).unwrap();
+    conn.pragma_update(None, "journal_mode", "wal").unwrap();
+    embedded::migrations::runner().set_target(refinery::Target::Version(version)).run(&mut conn).unwrap();
+}
+
 #[cfg(test)]
 #[path = "open_tests.rs"]
 mod tests;

@@ -22,13 +22,17 @@ macro_rules! columns {
     };
 }
 
-/// Nothing earlier of the same event, of its series, or of an instance of it is open: a parked edit holds back its
-/// own event and no other.
+/// Nothing earlier of the same event is open. Of its series, or of an instance of it, nothing earlier is on its way:
+/// what is parked there, or waits behind what is parked, holds back its own event and no other.
 macro_rules! unblocked {
     () => {
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.event_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n \
+              AND NOT EXISTS (SELECT 1 FROM outbox q \
+                  WHERE q.event_key = p.event_key AND q.n <= p.n AND q.state = 'parked')) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n \
+              AND NOT EXISTS (SELECT 1 FROM outbox q \
+                  WHERE q.event_key = p.event_key AND q.n <= p.n AND q.state = 'parked')) \
           AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.n = o.after_n) "
     };
 }
@@ -106,11 +110,32 @@ const SET_PROBLEM: &str =
     WHERE n = ?1";
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
+/// An event that moved between calendars is addressed where it is.
+const REHOME: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+        (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
+    WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id
+        WHERE e.key = ?1 AND c.key <> outbox.calendar_key)";
 /// Waiting again, against what the server says now.
 const RENEW: &str =
     "UPDATE outbox SET state = 'waiting', next_attempt_ms = NULL, problem_kind = NULL, problem_status = NULL,
         problem_code = NULL, problem_at_ms = NULL
     WHERE n = ?1";
+
+#[cfg(test)]
+pub(super) const PLANNED: &[&str] = &[
+    NEXT,
+    CONCERNING,
+    SHOWING,
+    CONCERNS,
+    OF_INSTANCES,
+    DROP,
+    RETRY,
+    BEGIN,
+    SET_PROBLEM,
+    SET_BASE,
+    FOLLOW,
+    REHOME,
+];
 
 /// An edit to be recorded.
 #[derive(Clone, PartialEq, Eq)]
@@ -459,6 +484,10 @@ pub(super) fn set_fields(
     let intent = Intent::Update(fields.clone());
     let names = json(&crate::edit::names(&intent, base))?;
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
+}
+
+pub(super) fn rehome(conn: &Connection, event: Key) -> Result<(), MirrorError> {
+    run(conn, REHOME, [event.as_bytes()]).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {

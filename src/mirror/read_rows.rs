@@ -63,10 +63,11 @@ macro_rules! draft_columns {
     };
 }
 
-/// A draft that is shown. In a new file that has not listed its calendars yet it is, too.
+/// A draft that is shown: also where its calendar is gone, or not listed yet in a new file. An edit is never out of
+/// sight before it is settled.
 macro_rules! drawn {
     () => {
-        " d.is_hidden = 0 AND NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0) \
+        " d.is_hidden = 0 \
          AND (:calendars IS NULL OR d.calendar_key IN (SELECT unhex(value) FROM json_each(:calendars))) "
     };
 }
@@ -260,6 +261,7 @@ pub(super) const BODY: &str = "SELECT b.body FROM event e \
      CROSS JOIN event_body b ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END \
      WHERE e.key = :key";
 
+/// NULL: as its row has it; empty: none.
 const BODY_OF_DRAFT: &str = "SELECT d.body FROM draft d WHERE d.key = :key";
 
 impl Reader {
@@ -384,9 +386,9 @@ impl Reader {
             })
         };
         if self.has_drafts()?
-            && let Some(body) = read(BODY_OF_DRAFT)?
+            && let Some(body) = read(BODY_OF_DRAFT)?.flatten()
         {
-            return Ok(body);
+            return Ok(Some(body).filter(|body| !body.is_empty()));
         }
         Ok(read(BODY)?.flatten())
     }

@@ -49,7 +49,9 @@ pub(super) const HITS_UNDRAFTED: &str = hits!(
 
 /// Drafts in the range, with their texts: too few to be worth an index.
 const DRAFTS: &str = concat!(
-    "SELECT d.id, d.subject, d.location, coalesce(d.body, d.body_preview), \
+    "SELECT d.id, d.subject, d.location, coalesce(d.body, (SELECT b.body FROM event e CROSS JOIN event_body b \
+         ON b.event_id = CASE e.kind WHEN 'occurrence' THEN e.series_id ELSE e.id END WHERE e.key = d.key), \
+         d.body_preview), \
      concat_ws(' ', d.organizer_name, d.organizer_address, \
          (SELECT group_concat(concat_ws(' ', a.value ->> 'name', a.value ->> 'address'), ' ') \
           FROM json_each(d.attendees) a)), \

@@ -243,7 +243,7 @@ impl Hand<'_> {
     /// Writes a row as a pull does. Without its calendar (a new file that has not listed them yet) the next round
     /// brings it.
     fn write(&self, edit: &OpenEdit, record: EventRecord) -> Result<(), MirrorError> {
-        let Some((calendar_id, generation)) = calendar::place(self.conn, edit.calendar)? else {
+        let Some((calendar_id, generation)) = calendar::place(self.conn, edit.calendar, edit.event)? else {
             return Ok(());
         };
         let is_series = record.kind == EventKind::Master;

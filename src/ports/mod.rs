@@ -138,6 +138,18 @@ pub struct Tokens {
     /// Set when only the user can go on: these tokens are not tried again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ended: Option<Ended>,
+    /// Whose they are; not known of tokens that an earlier version kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Owner>,
+}
+
+/// Whose tokens they are, compared with the mirror's before a cursor of it is used.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Owner {
+    /// The directory, as the id token names it.
+    pub tenant_id: String,
+    /// The user's id.
+    pub object_id: String,
 }
 
 /// Why a sign-in is over, kept beside its tokens until the next one.

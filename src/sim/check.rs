@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::emulator::{InMemory, Instance, InstanceKind};
 use crate::mirror::Mirror;
-use crate::model::{Key, Window};
+use crate::model::{Key, RemoteId, Window};
 
 /// What the mirror shows of one event, in the shape of the emulator's truth.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,7 +79,9 @@ pub(super) fn truth(server: &InMemory, mirror: &Mirror) -> Result<BTreeMap<Key, 
     for (key, remote_id, window) in windows(mirror)? {
         let instances = server.with(|world| world.truth(0, &remote_id, window.from_ms, window.to_ms));
         for instance in instances {
-            all.insert(Key::of_remote(&instance.id), as_shown(key, &instance));
+            let own = |id: &str| mirror.local_key(&RemoteId::new(id));
+            let series = instance.series.as_deref().map(own);
+            all.insert(own(&instance.id), Shown { series, ..as_shown(key, &instance) });
         }
     }
     Ok(all)
@@ -104,7 +106,7 @@ fn as_shown(calendar: Key, instance: &Instance) -> Shown {
             InstanceKind::Exception => "exception",
         }
         .to_owned(),
-        series: instance.series.as_deref().map(Key::of_remote),
+        series: None,
         start_ms: instance.start_ms,
         end_ms: instance.end_ms,
         is_all_day: instance.is_all_day,
@@ -141,7 +143,7 @@ pub(super) fn nothing_blinked(
     Ok(())
 }
 
-/// Replaying the feed from its beginning gives exactly the events that are there.
+/// Replaying the feed from its beginning gives exactly the events that the agenda shows, open edits included.
 pub(super) fn feed_tells_all(mirror: &Mirror) -> Result<(), String> {
     let told = || -> Result<BTreeSet<Key>, rusqlite::Error> {
         let mut told = BTreeSet::new();
@@ -158,13 +160,30 @@ pub(super) fn feed_tells_all(mirror: &Mirror) -> Result<(), String> {
         Ok(told)
     };
     let told = told().map_err(|error| error.to_string())?;
-    let there: BTreeSet<Key> = shown(mirror).map_err(|error| error.to_string())?.into_keys().collect();
+    let there = || -> Result<BTreeSet<Key>, rusqlite::Error> {
+        let mut statement = mirror.conn.prepare_cached("SELECT unhex(id) FROM v1_agenda")?;
+        statement.query_map([], |row| row.get(0).map(Key::from_bytes))?.collect()
+    };
+    let there = there().map_err(|error| error.to_string())?;
     match told.symmetric_difference(&there).next() {
         None => Ok(()),
-        Some(key) => {
-            Err(format!("the feed and the mirror disagree about {key} (in the feed: {})", told.contains(key)))
-        }
+        Some(key) => Err(format!(
+            "the feed and the agenda disagree about {key} (in the feed: {}; {})",
+            told.contains(key),
+            standing(mirror, key).unwrap_or_default()
+        )),
     }
+}
+
+/// What the mirror holds about an event, to say why two sides disagree.
+fn standing(mirror: &Mirror, key: &Key) -> Result<String, rusqlite::Error> {
+    const ABOUT: &str = "SELECT group_concat(what, ', ') FROM (
+        SELECT 'row ' || kind || CASE is_present WHEN 0 THEN ' not fetched' ELSE '' END AS what FROM event WHERE key = ?1
+        UNION ALL SELECT 'draft ' || pending || CASE is_hidden WHEN 1 THEN ' hidden' ELSE '' END FROM draft WHERE key = ?1
+        UNION ALL SELECT 'edit ' || action || ' ' || state FROM outbox WHERE event_key = ?1
+        UNION ALL SELECT 'feed ' || what || ' at ' || at_ms FROM change WHERE event_key = ?1)";
+    let about: Option<String> = mirror.conn.query_row(ABOUT, [key.as_bytes()], |row| row.get(0))?;
+    Ok(about.unwrap_or_default())
 }
 
 /// The mirror shows what the server has, field by field.

@@ -19,7 +19,19 @@ use crate::zones::Zones;
 
 /// Folder and name of the only account.
 pub(super) const ACCOUNT: &str = "anna";
-const CONFIG: &str = "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n";
+const CONFIG: &str = r#"
+[[graph_app]]
+display_name = "calendar"
+application_id = "00000000-0000-0000-0000-000000000001"
+directory_id = "contoso.example"
+[[group]]
+name = "all"
+graph_app = "calendar"
+[[account]]
+name = "anna"
+group = "all"
+user = "anna@contoso.example"
+"#;
 /// How far the user looks back and ahead.
 const LOOK_MS: (i64, i64) = (-5 * crate::model::DAY_MS, 25 * crate::model::DAY_MS);
 const QUARTER_MS: i64 = 15 * 60_000;
@@ -204,16 +216,18 @@ impl User {
         }
         let answer =
             rng.choice([Answer::Accept, Answer::Tentative, Answer::Decline]).unwrap_or(Answer::Accept);
-        let word = self.mark(event.id, "response");
+        // An answer that nobody is told may be given again: it bears no word.
+        let is_silent = rng.bool();
+        let word = if is_silent { String::new() } else { self.mark(event.id, "response") };
         let call = RespondCall {
             id: event.id.to_string(),
             is_series: false,
             answer,
             comment: word.clone(),
-            is_silent: rng.bool(),
+            is_silent,
         };
         let done = self.mirrors.respond(&self.account, &call);
-        // An answer that is there already is none to send, and a silent one has no words: it is only counted.
+        // An answer that is there already is none to send: these words are only counted.
         if let Some(wish) = self.wishes.get_mut(&word) {
             wish.is_over = true;
         }
@@ -250,11 +264,28 @@ impl User {
         Ok(())
     }
 
-    /// Whether edits are left that nobody but the engine is to decide about.
-    pub(super) fn has_unsent(&self, path: &Path) -> Result<bool, String> {
+    /// The edits that are left, if there is one that nobody but the engine is to decide about.
+    pub(super) fn unsent(&self, path: &Path) -> Result<Option<String>, String> {
         let open =
             Reader::open(path).and_then(|reader| reader.outbox()).map_err(|error| error.to_string())?;
-        Ok(open.iter().any(|edit| edit.state != EditState::Parked && !waits_behind_parked(edit, &open)))
+        if !open.iter().any(|edit| edit.state != EditState::Parked && !waits_behind_parked(edit, &open)) {
+            return Ok(None);
+        }
+        let mut left = format!("edits are left at {}:", self.mirrors.now_ms());
+        for edit in &open {
+            let (action, state) = (edit.intent.action().code(), edit.state.code());
+            left += &format!(
+                "\n  {} {action} of {} (series {:?}, on the server: {}) {state}, tries {}, not before {:?}, {:?}",
+                edit.n,
+                edit.event,
+                edit.series,
+                edit.remote.is_some(),
+                edit.attempts,
+                edit.next_attempt_ms,
+                edit.problem
+            );
+        }
+        Ok(Some(left))
     }
 
     /// Each wish arrived once, or is kept with a reason; nobody was mailed twice.
@@ -307,9 +338,7 @@ impl User {
 
 /// Whether an earlier edit of the same event waits for the user.
 fn waits_behind_parked(edit: &crate::model::OpenEdit, open: &[crate::model::OpenEdit]) -> bool {
-    let is_related = |other: &crate::model::OpenEdit| {
-        other.event == edit.event || Some(other.event) == edit.series || other.series == Some(edit.event)
-    };
+    let is_related = |other: &crate::model::OpenEdit| other.event == edit.event;
     open.iter().any(|other| other.n < edit.n && other.state == EditState::Parked && is_related(other))
 }
 

@@ -387,8 +387,8 @@ impl Desk {
             for calendar in mirror.calendars().map_err(|error| error.to_string())? {
                 mirror.accept_removals(calendar.id, now_ms).map_err(|error| error.to_string())?;
             }
-            if self.user.has_unsent(&self.path)? {
-                last = "edits wait that nothing keeps from being sent".to_owned();
+            if let Some(unsent) = self.user.unsent(&self.path)? {
+                last = unsent;
                 continue;
             }
             match check::equal(&self.server, mirror) {

@@ -8,6 +8,7 @@ fn tokens() -> Tokens {
         refresh: Some(Secret::new("sesame-refresh")),
         scopes: vec!["Calendars.ReadWrite".into()],
         ended: None,
+        owner: None,
     }
 }
 

@@ -11,6 +11,7 @@ fn tokens(access: &str) -> Tokens {
         refresh: Some(Secret::new("sesame-refresh")),
         scopes: vec!["Calendars.ReadWrite".into()],
         ended: None,
+        owner: None,
     }
 }
 

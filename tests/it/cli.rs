@@ -427,6 +427,30 @@ fn signing_out_keeps_the_mirror_and_wiping_deletes_it() {
 }
 
 #[test]
+fn a_wipe_that_would_lose_edits_lists_them_and_needs_a_clear_yes() {
+    let (place, _emulator) = synced("20");
+    let day = day_in(3);
+    let (start, end) = (format!("{day}T09:00:00Z"), format!("{day}T10:00:00Z"));
+    place.run(&["add", "--subject", "Only here", "--start", &start, "--end", &end]).ended(0);
+    let refused = place.run(&["logout", "--wipe"]).ended(5);
+    assert!(refused.stdout.contains("Only here"), "{}", refused.stdout);
+    assert!(
+        refused.stderr.contains("--force") && !refused.stderr.contains("Only here"),
+        "{}",
+        refused.stderr
+    );
+    let refused = place.run(&["logout", "--wipe", "--json"]).ended(5).json();
+    assert_eq!((&refused["wiped"], &refused["pending"][0]["op"]), (&json!(false), &json!("create")));
+    place.run(&["login", "--replace"]).ended(5);
+    assert_eq!(place.run(&["accounts", "--json"]).ended(0).json()[0]["signed_in"], true);
+    assert_eq!(place.run(&["outbox", "--json"]).ended(0).json().as_array().unwrap().len(), 1);
+    place.run(&["logout", "--force"]).ended(2);
+    let wiped = place.run(&["logout", "--wipe", "--force", "--json"]).ended(0).json();
+    assert_eq!((&wiped["wiped"], &wiped["edits_lost"]), (&json!(true), &json!(1)));
+    assert!(!place.data_dir().join("anna/mirror.db").exists());
+}
+
+#[test]
 fn doctor_names_what_is_wrong_and_what_to_do() {
     let place = Place::new(&config_of("http://127.0.0.1:9"));
     let checks = place.run(&["doctor", "--json"]).ended(1).json();

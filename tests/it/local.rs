@@ -188,9 +188,7 @@ fn wrong_questions_are_problems_with_a_stable_kind() {
         ("GET", "/v1/sync", 405, "usage"),
         // These belong to later versions: absent, not pretended.
         ("GET", "/v1/stream", 404, "not_found"),
-        ("POST", "/v1/events", 404, "not_found"),
         ("GET", "/v1/presence", 404, "not_found"),
-        ("GET", "/v1/outbox", 404, "not_found"),
         ("GET", "/openapi.json", 404, "not_found"),
         ("GET", "/", 404, "not_found"),
     ] {

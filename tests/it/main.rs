@@ -7,8 +7,10 @@
     clippy::disallowed_methods
 )]
 
+mod application;
 mod cli;
 mod config;
+mod edits;
 mod emulator;
 mod engine;
 mod hostile;
@@ -16,6 +18,7 @@ mod kill;
 mod local;
 mod look;
 mod pull;
+mod push;
 mod sign_in;
 mod sim;
 mod stage;

@@ -24,6 +24,10 @@ fn run_all(seeds: impl IntoIterator<Item = u64>) {
                 sum.edits += outcome.edits;
                 sum.requests += outcome.requests;
                 sum.events += outcome.events;
+                sum.acts += outcome.acts;
+                sum.pushed += outcome.pushed;
+                sum.parked += outcome.parked;
+                sum.conflicts += outcome.conflicts;
             }
             Err(failure) => {
                 failures.push(format!("{failure}\nreplay: CALMIRROR_SEED={seed} cargo test --test it sim"))
@@ -33,7 +37,10 @@ fn run_all(seeds: impl IntoIterator<Item = u64>) {
     println!("{worlds} worlds: {sum:?}");
     assert!(failures.is_empty(), "{} of {worlds} worlds failed\n{}", failures.len(), failures.join("\n"));
     // A world in which nothing happens proves nothing.
-    assert!(worlds < 50 || (sum.crashes > 0 && sum.weather > 0 && sum.edits > worlds), "{sum:?}");
+    assert!(
+        worlds < 50 || (sum.crashes > 0 && sum.weather > 0 && sum.edits > worlds && sum.pushed > worlds),
+        "{sum:?}"
+    );
 }
 
 #[test]

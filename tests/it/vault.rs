@@ -94,6 +94,7 @@ fn tokens(access: &str) -> Tokens {
         refresh: Some(Secret::new("r".repeat(4_000))),
         scopes: vec!["Calendars.ReadWrite".to_owned()],
         ended: None,
+        owner: None,
     }
 }
 

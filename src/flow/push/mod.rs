@@ -110,6 +110,10 @@ pub async fn push(
         Err(Stop::Mirror(error)) => return Err(error),
         Err(Stop::Account(fault)) => push.report.fault = Some(fault),
     }
+    // On the disk, since a restart must not forget what the server asked for.
+    if let (Some(_), Some(until_ms)) = (&push.report.fault, graph.throttled_until_ms()) {
+        push.mirror.note_throttled(until_ms)?;
+    }
     Ok(push.report)
 }
 

@@ -74,7 +74,7 @@ pub(super) enum Finding {
     /// It is not; others changed something else. This is still to be sent.
     Merged(Fields),
     /// Others changed the same.
-    Clash(Merged),
+    Clash(Box<Merged>),
     /// It was to be deleted, and others changed it.
     DeletedHere,
     /// No row can tell, and a second time would mail people twice.
@@ -90,7 +90,7 @@ pub(super) fn weigh(edit: &OpenEdit, theirs: &EventRecord, why: Why) -> Finding 
             // Without a base nothing is known to be touched by others.
             let merged = merge3(&Fields::of(base.unwrap_or(theirs)), mine, &Fields::of(theirs));
             if !merged.clashes.is_empty() {
-                Finding::Clash(merged)
+                Finding::Clash(Box::new(merged))
             } else if merged.send.is_empty() {
                 Finding::Landed
             } else if merged.send == *mine {

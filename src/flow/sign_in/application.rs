@@ -515,3 +515,7 @@ fn read_file(
         SecretProblem::Io(kind) => CredentialError::Unreadable { key, path: path.to_path_buf(), kind },
     })
 }
+
+#[cfg(test)]
+#[path = "application_tests.rs"]
+mod tests;

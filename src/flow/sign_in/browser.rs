@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oauth2::basic::BasicTokenResponse;
 use oauth2::{AuthorizationCode, CsrfToken, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl};
 
 use super::claims::claims;
 use super::landing::{Arrival, Landing};
 use super::wire::Wire;
-use super::{Client, SignInError, SignInSite};
+use super::{Client, Granted, SignInError, SignInSite};
+use crate::model::Secret;
 use crate::ports::{Clock, Http, Tokens};
 
 /// A user has this long to sign in.
@@ -34,6 +34,7 @@ pub struct BrowserSignIn {
     landing: Landing,
     redirect: RedirectUrl,
     verifier: Option<PkceCodeVerifier>,
+    nonce: Secret,
     url: String,
 }
 
@@ -44,7 +45,7 @@ impl std::fmt::Debug for BrowserSignIn {
 }
 
 impl BrowserSignIn {
-    /// Opens the port. State and verifier are drawn from the operating system, not from the port for jitter.
+    /// Opens the port. State, nonce and verifier are drawn from the operating system, not from the port for jitter.
     ///
     /// # Errors
     /// When no port can be had or the configured address is none.
@@ -62,12 +63,14 @@ impl BrowserSignIn {
         let redirect = RedirectUrl::new(format!("http://localhost:{}", landing.port()))
             .map_err(|_| SignInError::AddressWrong)?;
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let nonce = Secret::new(CsrfToken::new_random_len(32).into_secret());
         let request = client
             .authorize_url(|| state)
             .add_scopes(site.scopes())
             .set_pkce_challenge(challenge)
             .set_redirect_uri(std::borrow::Cow::Borrowed(&redirect))
             .add_extra_param("response_mode", "query")
+            .add_extra_param("nonce", nonce.expose().to_owned())
             .add_extra_param("prompt", "select_account")
             .add_extra_param("claims", claims(hints.challenge));
         let request = match hints.user {
@@ -76,7 +79,7 @@ impl BrowserSignIn {
         };
         let url = request.url().0.to_string();
         let (site, wire, verifier) = (site.clone(), Wire::new(http), Some(verifier));
-        Ok(BrowserSignIn { site, client, wire, clock, landing, redirect, verifier, url })
+        Ok(BrowserSignIn { site, client, wire, clock, landing, redirect, verifier, nonce, url })
     }
 
     /// Where the browser goes.
@@ -100,7 +103,7 @@ impl BrowserSignIn {
             Arrival::Code(code) => code,
             Arrival::Refused(refusal) => return Err(refusal.sort(&self.site)),
         };
-        let token: BasicTokenResponse = self
+        let token: Granted = self
             .client
             .exchange_code(AuthorizationCode::new(code.expose().to_owned()))
             .set_pkce_verifier(verifier)
@@ -109,6 +112,7 @@ impl BrowserSignIn {
             .request_async(&self.wire)
             .await
             .map_err(|error| self.wire.sort(&self.site, error, |answer| answer.error().to_string()))?;
-        Ok(self.site.tokens_of(&token, None, self.clock.now_ms()))
+        let nonce = Some(self.nonce.expose());
+        self.site.tokens_of_sign_in(&token, &self.wire, nonce, self.clock.as_ref()).await
     }
 }

@@ -3,12 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use oauth2::basic::BasicTokenResponse;
 use oauth2::{DeviceCodeErrorResponseType, RequestTokenError, StandardDeviceAuthorizationResponse};
 
 use super::claims::claims;
 use super::wire::Wire;
-use super::{Client, SignInError, SignInSite};
+use super::{Client, Granted, SignInError, SignInSite};
 use crate::ports::{Clock, Http, Tokens};
 
 /// The shortest time between two polls for a device code, whatever the server says (RFC 8628 §3.5).
@@ -81,7 +80,7 @@ impl DeviceSignIn {
     pub async fn finish(self) -> Result<Tokens, SignInError> {
         let poll_min = if self.site.is_loopback() { POLL_MIN_LOOPBACK } else { POLL_MIN };
         let (clock, now, valid) = (&self.clock, self.clock.clone(), self.valid());
-        let token: BasicTokenResponse = self
+        let token: Granted = self
             .client
             .exchange_device_access_token(&self.answer)
             .add_extra_param("claims", self.claims.clone())
@@ -102,6 +101,6 @@ impl DeviceSignIn {
                 }
                 _ => self.wire.sort(&self.site, error, |answer| answer.error().to_string()),
             })?;
-        Ok(self.site.tokens_of(&token, None, self.clock.now_ms()))
+        self.site.tokens_of_sign_in(&token, &self.wire, None, self.clock.as_ref()).await
     }
 }

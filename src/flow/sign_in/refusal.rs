@@ -89,6 +89,31 @@ pub enum SignInError {
         /// The OAuth error code.
         code: String,
     },
+    /// The sign-in server does not know the directory.
+    #[error(
+        "the sign-in server does not know the directory; an administrator must check `directory_id` and `cloud` in the configuration"
+    )]
+    TenantUnknown,
+    /// The user belongs to another directory.
+    #[error(
+        "you signed in with an account of another directory than `directory_id` names; sign in with your account of that directory, or have an administrator correct `directory_id` in the configuration"
+    )]
+    OtherTenant,
+    /// The id token does not belong to this sign-in.
+    #[error(
+        "the sign-in server's id token does not belong to this sign-in ({0}); nothing was kept. Run `calmirror login` again; if it happens once more, tell your administrator"
+    )]
+    IdTokenWrong(&'static str),
+    /// This machine's clock is further from the server's than a sign-in allows.
+    #[error(
+        "this machine's clock is {minutes} minutes {} the sign-in server's; turn on time synchronization, then run `calmirror login` again", if *.is_ahead { "ahead of" } else { "behind" }
+    )]
+    ClockWrong {
+        /// How far.
+        minutes: i64,
+        /// Ahead of the server's, not behind.
+        is_ahead: bool,
+    },
     /// The configured sign-in address is none.
     #[error(
         "the sign-in address made of `authority_url` and `directory_id` is not valid; correct them in the configuration"

@@ -10,7 +10,7 @@ use super::claims::claims;
 use super::refusal::Refusal;
 use super::wire::Wire;
 use crate::model::{Fault, Secret, Unreadable};
-use crate::ports::{Bearer, Clock, Ended, Http, Pending, Tokens, Vault, VaultError};
+use crate::ports::{Bearer, Clock, Ended, Http, Owner, Pending, Tokens, Vault, VaultError};
 
 /// Access tokens are renewed this long before they end; short-lived ones at half their life.
 const EARLY_MS: i64 = 5 * 60_000;
@@ -40,6 +40,8 @@ struct State {
     early_ms: i64,
     rests_until_ms: i64,
     last_fault: Option<Fault>,
+    /// The access token at hand was already got with the claims of a challenge.
+    is_answer: bool,
 }
 
 impl State {
@@ -50,6 +52,7 @@ impl State {
             early_ms: EARLY_MS,
             rests_until_ms: i64::MIN,
             last_fault: None,
+            is_answer: false,
         }
     }
 
@@ -105,6 +108,16 @@ impl Session {
         Ok(state.tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()?.claims.clone()))
     }
 
+    /// Whose tokens they are, as far as it was noted when they came.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    pub async fn owner(&self) -> Result<Option<Owner>, VaultError> {
+        let mut state = self.state.lock().await;
+        self.load(&mut state)?;
+        Ok(state.tokens.as_ref().and_then(|tokens| tokens.owner.clone()))
+    }
+
     fn load(&self, state: &mut State) -> Result<(), VaultError> {
         if !state.is_loaded {
             state.tokens = self.vault.load()?;
@@ -125,10 +138,11 @@ impl Session {
         };
         let now_ms = self.clock.now_ms();
         let is_refused = refused == Some(&tokens.access);
-        if is_refused && claims.is_some() {
-            // The server wants to see the user, not another token of the same sign-in.
+        let challenge = claims.filter(|_| is_refused);
+        if challenge.is_some() && state.is_answer {
+            // A renewal with claims was no answer: the server wants to see the user.
             let code = "insufficient_claims".to_owned();
-            self.end(&mut state, tokens, Ended { code, claims: claims.map(Secret::new) });
+            self.end(&mut state, tokens, Ended { code, claims: challenge.map(Secret::new) });
             return Err(Fault::SignInNeeded);
         }
         let left_ms = tokens.expires_at_ms.saturating_sub(now_ms);
@@ -142,7 +156,7 @@ impl Session {
             // The renewal that this caller waited for has failed just now.
             return if is_usable { Ok(tokens.access) } else { Err(fault.clone()) };
         }
-        match self.renew(&tokens).await {
+        match self.renew(&tokens, challenge).await {
             Ok(renewed) => {
                 if let Err(error) = self.vault.store(&renewed) {
                     // Kept in memory all the same: a token that was rotated away would be lost otherwise.
@@ -150,11 +164,13 @@ impl Session {
                 }
                 let access = renewed.access.clone();
                 state.keep(renewed, self.clock.now_ms());
+                state.is_answer = challenge.is_some();
                 Ok(access)
             }
             Err(NoTokens::Over(refusal)) => {
                 tracing::info!(code = %refusal.error, "the sign-in server ends the session");
-                self.end(&mut state, tokens, Ended { code: refusal.error, claims: refusal.claims });
+                let claims = refusal.claims.or_else(|| challenge.map(Secret::new));
+                self.end(&mut state, tokens, Ended { code: refusal.error, claims });
                 Err(Fault::SignInNeeded)
             }
             Err(NoTokens::Fault(fault)) => {
@@ -176,7 +192,9 @@ impl Session {
         state.tokens = Some(tokens);
     }
 
-    async fn renew(&self, tokens: &Tokens) -> Result<Tokens, NoTokens> {
+    /// Gets new tokens for the refresh token; with the claims of a challenge, once, before the user is asked. Names
+    /// no scopes: what was granted is renewed, also when the configuration asks for more by now.
+    async fn renew(&self, tokens: &Tokens, challenge: Option<&str>) -> Result<Tokens, NoTokens> {
         let Some(refresh) = &tokens.refresh else {
             return Err(NoTokens::Over(Refusal {
                 error: "no_refresh_token".to_owned(),
@@ -186,7 +204,7 @@ impl Session {
         let client = self.site.client().map_err(|_| NoTokens::Fault(Fault::Unreadable(Unreadable::Shape)))?;
         let wire = Wire::new(self.http.clone());
         let refresh = RefreshToken::new(refresh.expose().to_owned());
-        let request = client.exchange_refresh_token(&refresh).add_extra_param("claims", claims(None));
+        let request = client.exchange_refresh_token(&refresh).add_extra_param("claims", claims(challenge));
         match request.request_async(&wire).await {
             Ok(token) => Ok(self.site.tokens_of(&token, Some(tokens), self.clock.now_ms())),
             Err(RequestTokenError::Request(fault)) => Err(NoTokens::Fault(fault)),

@@ -46,6 +46,10 @@ fn refusals_are_sorted_by_who_must_do_what() {
         SignInError::SecretDemanded { .. } => "secret",
         SignInError::ScopeUnknown { .. } => "scope",
         SignInError::Misconfigured { .. } => "misconfigured",
+        SignInError::TenantUnknown => "tenant",
+        SignInError::OtherTenant => "other tenant",
+        SignInError::IdTokenWrong(_) => "id token",
+        SignInError::ClockWrong { .. } => "clock",
         SignInError::AddressWrong => "address",
         SignInError::NoPort(_) => "port",
         SignInError::Fault(fault) => fault.kind(),
@@ -264,6 +268,7 @@ impl Stage {
             refresh: Some(Secret::new("refresh-0")),
             scopes: vec!["User.Read".into()],
             ended: None,
+            owner: None,
         };
         vault.store(&tokens).unwrap();
         Stage::over(vault, Arc::new(HandClock(Mutex::new(NOW_MS))), Arc::new(Script::default()))
@@ -405,19 +410,50 @@ async fn a_registration_that_is_wrong_for_a_while_ends_no_session() {
 }
 
 #[tokio::test]
-async fn a_claims_challenge_leads_to_one_sign_in_that_brings_the_claims() {
+async fn a_claims_challenge_is_answered_by_one_silent_renewal_that_brings_the_claims() {
     let stage = Stage::signed_in();
     let (used, other) = (Secret::new("access-0"), Secret::new("older"));
     let late = stage.session.token(Some(&other), Some("{\"old\":{}}")).await;
     assert_eq!(late, Ok(used.clone()), "a challenge to a token that was replaced since is void");
-    let challenged = stage.session.token(Some(&used), Some("{\"access_token\":{}}")).await;
-    assert_eq!(challenged, Err(Fault::SignInNeeded));
-    let stage = stage.restart();
-    assert_eq!(stage.token().await, Err(Fault::SignInNeeded));
-    let challenge = stage.session.challenge().await.unwrap().unwrap();
-    assert_eq!(challenge.expose(), "{\"access_token\":{}}");
-    assert!(!format!("{:?}", stage.stored()).contains("access_token\":{}"));
     assert_eq!(stage.server.asked(), 0);
+    stage.server.add(200, &reply(1, 3_600));
+    let answers = join_all((0..10).map(|_| stage.session.token(Some(&used), Some("{\"new\":{}}")))).await;
+    assert!(answers.iter().all(|answer| *answer == Ok(Secret::new("access-1"))), "{answers:?}");
+    assert_eq!(stage.server.asked(), 1);
+    let body = stage.server.bodies.lock().unwrap()[0].clone();
+    let sent: std::collections::BTreeMap<String, String> =
+        url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
+    assert_eq!(sent["claims"], claims(Some("{\"new\":{}}")));
+    assert_eq!(sent.get("scope"), None, "what was granted is renewed, not what is configured");
+    // The next ordinary renewal is none of a challenge, and may be challenged again.
+    stage.server.add(200, &reply(2, 3_600));
+    assert!(stage.session.token(Some(&Secret::new("access-1")), None).await.is_ok());
+    stage.server.add(200, &reply(3, 3_600));
+    assert!(stage.session.token(Some(&Secret::new("access-2")), Some("{\"new\":{}}")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_claims_challenge_that_a_renewal_cannot_answer_leads_to_one_sign_in() {
+    const CHALLENGE: &str = "{\"access_token\":{}}";
+    // The renewed token is challenged again, or the renewal itself is refused.
+    for is_renewed in [true, false] {
+        let stage = Stage::signed_in();
+        let mut used = Secret::new("access-0");
+        if is_renewed {
+            stage.server.add(200, &reply(1, 3_600));
+            used = stage.session.token(Some(&used), Some(CHALLENGE)).await.unwrap();
+        } else {
+            stage.server.add(400, &json!({"error": "interaction_required"}));
+        }
+        let challenged = stage.session.token(Some(&used), Some(CHALLENGE)).await;
+        assert_eq!(challenged, Err(Fault::SignInNeeded));
+        let stage = stage.restart();
+        assert_eq!(stage.token().await, Err(Fault::SignInNeeded));
+        let challenge = stage.session.challenge().await.unwrap().unwrap();
+        assert_eq!(challenge.expose(), CHALLENGE);
+        assert!(!format!("{:?}", stage.stored()).contains("access_token\":{}"));
+        assert_eq!(stage.server.asked(), 1);
+    }
 }
 
 #[tokio::test]
@@ -464,7 +500,8 @@ async fn a_browser_that_never_comes_back_is_given_up_in_time() {
         assert_eq!(query.get(name).map(String::as_str), Some(expected), "{name}");
     }
     assert_eq!(query["code_challenge"].len(), 43);
-    assert!(query["state"].len() >= 43);
+    assert!(query["state"].len() >= 43 && query["nonce"].len() >= 43);
+    assert_ne!(query["state"], query["nonce"]);
     assert!(query["redirect_uri"].starts_with("http://localhost:"));
     assert_eq!(started.finish().await, Err(SignInError::TimedOut));
     assert_eq!(clock.now_ms(), NOW_MS + 600_000);

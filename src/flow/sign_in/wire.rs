@@ -50,6 +50,13 @@ impl Wire {
         }
     }
 
+    /// Reads a public document of the sign-in server.
+    pub(super) async fn read(&self, url: &str) -> Result<(u16, Vec<u8>), Fault> {
+        let request = http::Request::get(url).body(Vec::new());
+        let reply = self.exchange(request.map_err(|_| Fault::Unreadable(Unreadable::Shape))?).await?;
+        Ok((reply.status().as_u16(), reply.into_body()))
+    }
+
     async fn exchange(&self, request: HttpRequest) -> Result<HttpResponse, Fault> {
         let (head, body) = request.into_parts();
         let request = Request {

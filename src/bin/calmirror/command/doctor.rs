@@ -1,10 +1,12 @@
+mod registration;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use calmirror::api::{CalendarState, CalendarStatus, ErrorKind, mirror_error};
 use calmirror::config::{Config, Effective, Origin, SourceKind};
-use calmirror::engine::Edges;
+use calmirror::engine::{Edges, sign_in_site};
 use calmirror::local::ENGINE_FILE;
 use calmirror::mirror::MirrorError;
 use calmirror::ports::{Method, Reply, Request, Vault, VaultError};
@@ -32,7 +34,8 @@ const CLOCK_FAIL_S: i64 = 300;
 
 /// Check configuration, data, clock, reachability and sign-in, and say what to do
 ///
-/// Sends one request without a token to each configured server. Ends with 1 when a check fails.
+/// Asks the sign-in server about the registration without signing in, and the mailbox for its calendars; changes
+/// nothing there. Ends with 1 when a check fails.
 #[derive(Debug, Args)]
 pub struct Doctor {
     /// Also write what support needs to a file: no tokens, subjects, names or addresses
@@ -108,7 +111,7 @@ impl Doctor {
             for account in &accounts {
                 checks.account = Some(account.name.clone());
                 check_account(&setup, account, &edges, &mut checks);
-                check_servers(account, &edges, &mut checks)?;
+                check_servers(&setup, account, &edges, &mut checks)?;
             }
             checks.account = None;
             if let Some(path) = &self.bundle {
@@ -233,6 +236,15 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
         return;
     }
     check_status(setup, name, checks);
+    if account.is_application() {
+        match accounts::row(setup, account).problem {
+            Some(problem) => {
+                checks.fail("tokens", clean(&problem), "correct its credential in the configuration")
+            }
+            None => checks.ok("tokens", "the application signs in by itself"),
+        }
+        return;
+    }
     let login = format!("calmirror login --account {name}");
     match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
         Err(error @ VaultError::Keyring { .. }) => {
@@ -253,7 +265,8 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
                 checks.ok("scopes", "everything asked for was granted");
             } else {
                 let message = format!("not granted: {}", clean(&row.scopes_missing.join(", ")));
-                checks.warn("scopes", message, "ask an administrator to consent to the application");
+                let url = sign_in_site(account).admin_consent_url();
+                checks.warn("scopes", message, registration::consent_todo(name, &url));
             }
         }
     }
@@ -302,31 +315,37 @@ fn check_status(setup: &Setup, name: &str, checks: &mut Checks) {
     }
 }
 
-fn check_servers(account: &Effective, edges: &Edges, checks: &mut Checks) -> Result<(), Failure> {
+fn check_servers(
+    setup: &Setup,
+    account: &Effective,
+    edges: &Edges,
+    checks: &mut Checks,
+) -> Result<(), Failure> {
     let graph = account.graph_url.value.clone();
     if graph.is_empty() || account.source.value != SourceKind::Microsoft365 {
         return Ok(());
     }
-    let authority =
-        format!("{}/{}/v2.0/.well-known/openid-configuration", account.authority_url.value, account.tenant);
     let runtime = runtime()?;
     // Without a token: a 401 shows that the server is there.
-    let replies = [("graph", format!("{graph}/v1.0/me")), ("authority", authority)];
     let mut server_date = None;
-    for (check, url) in replies {
-        match runtime.block_on(edges.http.send(probe(&url))) {
-            Ok(reply) => {
-                let date = reply.header("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
-                server_date = server_date.or(date.map(|date| date.timestamp_millis()));
-                judge_reply(check, &reply, checks);
-            }
-            Err(error) => checks.fail(
-                check,
-                format!("not reachable: {error}"),
-                "check network, proxy (HTTPS_PROXY, NO_PROXY) and name resolution",
-            ),
+    match runtime.block_on(edges.http.send(probe(&format!("{graph}/v1.0/me")))) {
+        Ok(reply) => {
+            let date = reply.header("date").and_then(|text| DateTime::parse_from_rfc2822(text).ok());
+            server_date = date.map(|date| date.timestamp_millis());
+            judge_reply("graph", &reply, checks);
         }
+        Err(error) => checks.fail(
+            "graph",
+            format!("not reachable: {error}"),
+            "check network, proxy (HTTPS_PROXY, NO_PROXY) and name resolution",
+        ),
     }
+    runtime.block_on(async {
+        registration::check_registration(account, edges, checks).await;
+        if !account.is_application() && account.is_synchronized() {
+            registration::check_mailbox(setup, account, edges, checks).await;
+        }
+    });
     if let Some(server_ms) = server_date {
         let apart_s = edges.clock.now_ms().saturating_sub(server_ms) / 1_000;
         judge_clock(apart_s, checks);
@@ -353,11 +372,6 @@ fn judge_reply(check: &'static str, reply: &Reply, checks: &mut Checks) {
             check,
             "a web page answers in its place",
             "sign in to the network (hotel, guest Wi-Fi), or ask about the proxy",
-        ),
-        400 | 404 if check == "authority" => checks.fail(
-            check,
-            format!("the sign-in server does not know the tenant (status {})", reply.status),
-            "check directory_id and cloud in the configuration",
         ),
         200..300 | 400..500 => checks.ok(check, "reachable"),
         status => checks.warn(check, format!("it answers with status {status}"), "try again later"),
@@ -508,8 +522,6 @@ mod tests {
             ("graph", 401, "application/json", State::Ok),
             ("graph", 200, "text/html; charset=utf-8", State::Fail),
             ("graph", 503, "text/html", State::Warn),
-            ("authority", 200, "application/json", State::Ok),
-            ("authority", 400, "application/json", State::Fail),
         ] {
             let mut checks = Checks::default();
             judge_reply(check, &reply(status, kind), &mut checks);

@@ -127,10 +127,10 @@ pub fn marks(event: &Event) -> Vec<&'static str> {
     }
     match event.pending {
         None => {}
-        Some("create") => marks.push("new, not sent yet"),
-        Some("delete") => marks.push("deleted, not sent yet"),
-        Some("respond") => marks.push("answer not sent yet"),
-        Some(_) => marks.push("changed, not sent yet"),
+        Some("create") => marks.push("new (unsent)"),
+        Some("delete") => marks.push("deleted (unsent)"),
+        Some("respond") => marks.push("answer (unsent)"),
+        Some(_) => marks.push("changed (unsent)"),
     }
     if event.conflict {
         marks.push("conflict");

@@ -14,7 +14,7 @@ use crate::command::sync::announced;
 use crate::engine::{edges, runtime};
 use crate::output::{Output, Tone};
 use crate::setup::{Failure, Setup};
-use crate::text::{clean, plural};
+use crate::text::clean;
 
 /// The most bytes of a body on stdin; what is longer than a body may be is refused as such.
 const BODY_BYTES_MAX: u64 = 2 * 1024 * 1024;
@@ -160,9 +160,8 @@ fn said(answer: &EditAnswer, done: &str) -> String {
     };
     let mail = match answer.notifies {
         0 => String::new(),
-        people => {
-            format!(" and mails {}", plural(u64::from(people), "address").replace("addresss", "addresses"))
-        }
+        1 => " and mails 1 person".to_owned(),
+        people => format!(" and mails {people} people"),
     };
     let first = answer.outbox.first().unwrap_or(last);
     format!(

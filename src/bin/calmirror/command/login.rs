@@ -2,10 +2,12 @@ use calmirror::api::ErrorKind;
 use calmirror::config::{Effective, SourceKind};
 use calmirror::engine::{BrowserPrompt, DevicePrompt, OtherMailbox};
 use clap::Args;
+use serde_json::json;
 
 use crate::args::Globals;
 use crate::browser;
 use crate::command::accounts;
+use crate::command::loss::{Loss, accept_loss, refused};
 use crate::engine::{only, open};
 use crate::output::{Output, Tone};
 use crate::setup::{Failure, Setup};
@@ -26,6 +28,9 @@ pub struct Login {
     /// Allow another mailbox than the mirror's, whose mirror is then deleted
     #[arg(long)]
     replace: bool,
+    /// Give up edits that were not sent, without asking, when another mailbox replaces the mirror
+    #[arg(long, requires = "replace")]
+    force: bool,
 }
 
 impl Login {
@@ -57,6 +62,14 @@ impl Login {
         }
         let other = if self.replace { OtherMailbox::Replace } else { OtherMailbox::Refuse };
         let mut engine = open(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
+        if self.replace
+            && let Loss::Refused(items) = accept_loss(&setup, &account, self.force, output)?
+        {
+            if output.is_json() {
+                output.json(&json!({"name": account.name, "pending": items}))?;
+            }
+            return Err(refused(&items));
+        }
         if self.device_code {
             engine.sign_in(&account.name, other, &mut |prompt| eprint_code(prompt))?;
         } else {

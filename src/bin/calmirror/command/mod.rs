@@ -31,6 +31,7 @@ pub mod sync;
 
 mod event_table;
 mod fields;
+mod loss;
 mod range;
 
 use crate::args::{Arguments, Command};

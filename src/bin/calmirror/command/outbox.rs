@@ -7,7 +7,7 @@ use crate::args::Globals;
 use crate::command::fields::carry_out;
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup};
-use crate::text::{clean, plural, rough_span};
+use crate::text::{clean, rough_span};
 
 /// Show what waits to be sent, and decide about what does not go out
 #[derive(Debug, Args)]
@@ -121,7 +121,7 @@ fn print_one(output: &mut Output, item: &OutboxItem, now_ms: i64) -> Result<(), 
         ("recorded".to_owned(), ago(&item.created_at, now_ms)),
         ("state".to_owned(), state),
         ("tries".to_owned(), item.attempts.to_string()),
-        ("mails".to_owned(), plural(u64::from(item.notifies), "person").replace("persons", "people")),
+        ("mails".to_owned(), if item.notifies == 0 { "nobody".to_owned() } else { mails(item.notifies) }),
     ];
     for (name, value) in item.wanted.iter().flatten() {
         let text = value.as_str().map_or_else(|| value.to_string(), clean);
@@ -163,7 +163,8 @@ fn title(item: &OutboxItem) -> String {
     format!("Edit {}, {} of {}", item.n, item.action, event_text(item))
 }
 
-fn event_text(item: &OutboxItem) -> String {
+/// The event of an edit, in words.
+pub fn event_text(item: &OutboxItem) -> String {
     let subject = item.subject.as_deref().map(clean).filter(|subject| !subject.is_empty());
     let subject = subject.unwrap_or_else(|| "(no subject)".to_owned());
     let when = item.start.as_deref().and_then(when_text).map(|when| format!(", {when}")).unwrap_or_default();
@@ -255,7 +256,8 @@ fn seconds_to(at: &str, now_ms: i64) -> Option<i64> {
     (at > now_ms).then(|| at.saturating_sub(now_ms).saturating_add(999) / 1_000)
 }
 
-fn ago(at: &str, now_ms: i64) -> String {
+/// How long ago, in words.
+pub fn ago(at: &str, now_ms: i64) -> String {
     let Ok(at) = DateTime::parse_from_rfc3339(at) else { return String::new() };
     let seconds = now_ms.saturating_sub(at.timestamp_millis()) / 1_000;
     if seconds < 2 { "just now".to_owned() } else { format!("{} ago", rough_span(seconds)) }

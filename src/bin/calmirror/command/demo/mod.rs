@@ -16,7 +16,7 @@ use stage::Stage;
 /// Show the whole job on the built-in emulator; nothing to configure
 ///
 /// Starts a Graph server on a loopback port and works in a throw-away directory: sign-in, first sync, today's
-/// agenda, changes that arrive by delta, a cut network, and convergence.
+/// agenda, changes that arrive by delta, edits while the network is cut, and convergence.
 #[derive(Debug, Args)]
 pub struct Demo {
     /// Keep running with the local API until Ctrl-C

@@ -1,16 +1,19 @@
 //! The steps of the demo.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use calmirror::api::{AgendaCall, ChangeLine, ChangesCall, Error, ErrorKind, Mirrors, ShowCall};
+use calmirror::api::{
+    AddCall, AgendaCall, ChangeLine, ChangesCall, EditCall, Error, ErrorKind, Event, FieldsCall, Mirrors,
+    ShowCall,
+};
 use calmirror::config::{Config, Effective};
 use calmirror::emulator::{Edit, Options, Running, Source};
 use calmirror::engine::{DevicePrompt, Edges, Engine, Handle, OtherMailbox, SyncOrder};
 use calmirror::local::{Door, Listen, SyncAnswer};
-use calmirror::model::Key;
+use calmirror::model::{EventKind, Key, Response};
 use calmirror::ports::Clock;
 use calmirror::system::{SystemClock, create_private_dir, secret_hex};
 use calmirror::vault::NoKeyring;
@@ -39,6 +42,10 @@ const ZONE: &str = "Europe/Berlin";
 const SEED: u64 = 7;
 /// Edits that other clients make while the network is cut.
 const EDITS_OFFLINE: usize = 40;
+/// What the user adds without a network.
+const ADDED: &str = "Call the tax adviser";
+/// Where the user moves a meeting to without a network.
+const PLACE: &str = "Room 4.01";
 /// Change lines that are shown one by one.
 const LINES_SHOWN_MAX: usize = 6;
 /// Asked so often to say how long an answer takes.
@@ -60,6 +67,8 @@ pub struct Stage {
     directory: Throwaway,
     today: NaiveDate,
     since: i64,
+    /// The event that both sides change, and the name that others give it.
+    merged: Option<(Key, String)>,
 }
 
 /// A directory that is removed with everything in it, also when the user interrupts: then the process ends, unless
@@ -155,6 +164,7 @@ impl Stage {
             directory,
             today,
             since: 0,
+            merged: None,
         })
     }
 
@@ -232,22 +242,97 @@ impl Stage {
         let network = status.accounts.first().map(|account| json!(account.network)).unwrap_or_default();
         let text = format!("status: {}", network.as_str().unwrap_or_default());
         self.teller.give(output, "network", &text, &network)?;
+        let others = self.others_edit();
+        self.edit_offline(output, &others)?;
         self.print_agenda(output)?;
         let took = self.time_an_answer()?;
         let text = format!("each answer takes {:.1} ms, and no request", took.as_secs_f64() * 1_000.0);
         let value = json!({ "ms": took.as_secs_f64() * 1_000.0 });
         self.teller.give(output, "answer_time", &text, &value)?;
 
-        let now_ms = self.mirrors.now_ms();
-        let mut random = fastrand::Rng::with_seed(SEED);
-        self.running.with(|world| {
-            for _ in 0..EDITS_OFFLINE {
-                world.random_edit(0, &mut random, now_ms);
-            }
-        });
         self.teller
             .say(output, &format!("meanwhile others make {EDITS_OFFLINE} more edits on the server"))?;
         self.teller.keep("without a network the agenda answered, and said how old it was");
+        Ok(())
+    }
+
+    /// Other clients edit the mailbox. Which events they touched.
+    fn others_edit(&mut self) -> BTreeSet<String> {
+        let now_ms = self.mirrors.now_ms();
+        let mut random = fastrand::Rng::with_seed(SEED);
+        self.running
+            .with(|world| (0..EDITS_OFFLINE).map(|_| world.random_edit(0, &mut random, now_ms).id).collect())
+    }
+
+    /// The user edits, too; one event that others change as well, elsewhere than they do.
+    fn edit_offline(&mut self, output: &mut Output, others: &BTreeSet<String>) -> Result<(), Failure> {
+        let today = self.today;
+        let time = |clock: &str| Some(format!("{today}T{clock}"));
+        let fields = FieldsCall {
+            subject: Some(ADDED.to_owned()),
+            start: time("18:00"),
+            end: time("18:30"),
+            ..FieldsCall::default()
+        };
+        let added = self.mirrors.add(&self.account, &AddCall { fields, ..AddCall::default() })?.event;
+        let text = format!("you: \"{ADDED}\" is new at 18:00, without a network");
+        self.teller.give(output, "edit", &text, &json!({ "act": "add", "subject": ADDED }))?;
+
+        let answer = self.mirrors.agenda(&self.account, &AgendaCall::default())?;
+        let is_untouched = |event: &Event| {
+            event.calendar == added.calendar
+                && event.response == Response::Organizer
+                && event.kind == EventKind::Single
+                && !event.all_day
+                && !event.cancelled
+                && event.subject.is_some()
+                && event.remote_id.as_ref().is_some_and(|id| !others.contains(id))
+        };
+        let Some(event) = answer.items.into_iter().find(is_untouched) else { return Ok(()) };
+        let (subject, id) = (clean(&event.subject.clone().unwrap_or_default()), event.id.to_string());
+        let fields = FieldsCall { location: Some(PLACE.to_owned()), ..FieldsCall::default() };
+        self.mirrors.edit(&self.account, &EditCall { id, fields, ..EditCall::default() })?;
+        let text = format!("you: \"{subject}\" is in {PLACE} now");
+        self.teller.give(output, "edit", &text, &json!({ "act": "edit", "location": PLACE }))?;
+        let renamed = format!("{subject} (moderated)");
+        let patch = Map::from_iter([("subject".to_owned(), json!(renamed))]);
+        self.edit(Edit::Update { id: event.remote_id.unwrap_or_default(), patch })?;
+        self.teller.say(output, &format!("meanwhile others rename \"{subject}\" to \"{renamed}\""))?;
+        self.merged = Some((event.id, renamed));
+        Ok(())
+    }
+
+    /// Whether the server has each edit once, and both sides of the merged one.
+    fn expect_landed(&mut self, output: &mut Output, answer: &SyncAnswer) -> Result<(), Failure> {
+        let bug = |text: &str| Err(Failure::new(ErrorKind::Failed, format!("{text}; this is a bug")));
+        let (edits, now_ms) = (answer.done.pushed, self.mirrors.now_ms());
+        let outbox = self.mirrors.outbox(&self.account)?;
+        if answer.done.parked > 0 || answer.done.conflicts > 0 || !outbox.is_empty() {
+            return bug("an offline edit of the demo did not arrive");
+        }
+        let span_ms = 2 * calmirror::model::DAY_MS;
+        let copies = self.running.with(|world| {
+            let calendars = world.calendars(0);
+            let there = |id: &str| world.truth(0, id, now_ms - span_ms, now_ms + span_ms);
+            let all = calendars.iter().flat_map(|calendar| there(&calendar.id));
+            all.filter(|instance| instance.subject.as_deref() == Some(ADDED)).count()
+        });
+        if copies != 1 {
+            return bug("the server does not have the demo's new event once");
+        }
+        if let Some((id, renamed)) = self.merged.take() {
+            let event = self.mirrors.show(&self.account, &ShowCall { id: id.to_string(), tz: None })?;
+            let both = (event.subject.as_deref(), event.location.as_deref(), event.pending);
+            if both != (Some(renamed.as_str()), Some(PLACE), None) {
+                return bug("two edits of different fields were not merged");
+            }
+            let text = format!("\"{}\" has their name and your place", clean(&renamed));
+            self.teller.give(output, "merge", &text, &json!({ "event": id }))?;
+        }
+        self.teller.keep(format!(
+            "edits made without a network were in the agenda at once and reached the server once: {}",
+            plural(edits, "edit")
+        ));
         Ok(())
     }
 
@@ -258,6 +343,7 @@ impl Stage {
         self.since = self.last_seq()?;
         let answer = self.sync(output, &SyncOrder::default())?;
         self.expect_complete(&answer)?;
+        self.expect_landed(output, &answer)?;
         let compared = compare(&self.running, &self.mirrors, &self.account)?;
         let value = json!({
             "server": compared.server,
