@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use calmirror::emulator::{Edit, Instance, Options, Quirks, Running, Source, World, serve};
 use calmirror::mirror::Reader;
-use calmirror::model::{Action, DAY_MS, EditState, EventView, Window};
+use calmirror::model::{Action, DAY_MS, EditState, EventView, OpenEdit, Window};
 use calmirror::ports::{Clock, Pending};
 use calmirror::system::SystemClock;
 use serde_json::{Value, json};
@@ -359,9 +359,11 @@ impl House {
                 self.sum.ended_before += 1;
             }
         }
-        let counts = self.reader().outbox_counts().unwrap();
-        self.sum.killed_while_sending += u64::from(counts.sending > 0);
-        self.sum.killed_with_edits_waiting += u64::from(counts.waiting > 0);
+        let open = self.reader().outbox().unwrap();
+        let is_met = |edit: &OpenEdit| edit.state == EditState::Sending && edit.problem.is_none();
+        self.sum.killed_while_sending += u64::from(open.iter().any(is_met));
+        let waits = |edit: &OpenEdit| edit.state == EditState::Waiting;
+        self.sum.killed_with_edits_waiting += u64::from(open.iter().any(waits));
     }
 
     /// Syncs until nothing is left to be sent. An answer that may have been mailed is only looked up, for half a
