@@ -235,7 +235,7 @@ SELECT
     +d.is_conflict,
     EXISTS (SELECT 1 FROM event e CROSS JOIN removal r ON r.event_id = e.id WHERE e.key = d.key AND r.is_held = 1)
 FROM draft d
-WHERE d.is_hidden = 0 AND NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0);
+WHERE d.is_hidden = 0;
 
 CREATE VIEW v1_outbox AS
 SELECT

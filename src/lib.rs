@@ -51,6 +51,7 @@
 //! ```
 #![doc = include_str!("ARCHITECTURE.md")]
 
+pub mod actuate;
 pub mod agenda;
 pub mod api;
 pub mod config;
@@ -64,6 +65,7 @@ pub mod merge;
 pub mod mirror;
 pub mod model;
 pub mod ports;
+pub mod presence;
 pub mod retry;
 pub mod source;
 pub mod system;

@@ -18,6 +18,7 @@ mod idle;
 mod machine;
 mod mailboxes;
 mod ours;
+mod outbox;
 mod reads;
 mod rounds;
 mod server;
@@ -123,6 +124,9 @@ fn main() {
     if wants("mailboxes") {
         mailboxes::measure(&mut table, dir.path());
     }
+    if wants("outbox") {
+        outbox::measure(&mut table, dir.path());
+    }
     table.print();
     let missed = table.missed();
     if missed > 0 {
@@ -166,6 +170,12 @@ fn run_child(args: &[String]) {
             Path::new(folder),
             count.parse().unwrap(),
         )),
+        ["record", origin, token, bare_origin, bare_token, dir] => serde_json::to_string(
+            &outbox::record_child(origin, token, bare_origin, bare_token, Path::new(dir)),
+        ),
+        ["send", origin, token, dir] => {
+            serde_json::to_string(&outbox::send_child(origin, token, Path::new(dir)))
+        }
         ["changes", small, small_file, large, large_file] => serde_json::to_string(&rounds::changed_child(
             [small, large].map(|address| address.parse().unwrap()),
             [Path::new(small_file), Path::new(large_file)],

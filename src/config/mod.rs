@@ -16,7 +16,6 @@ mod grammar;
 mod presence;
 mod reader;
 mod scopes;
-mod span;
 
 #[cfg(test)]
 mod config_tests;
@@ -27,22 +26,21 @@ use std::time::Duration;
 
 use crate::model::Policy;
 
-pub use choice::{
-    ActuatorKind, Availability, Channel, Cloud, Condition, EventType, Hours, Method, OnShutdown, Role,
-    SourceKind, StatusText, Weekday,
-};
+pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
-pub use presence::{
-    Actuator, Forwarding, PresenceSettings, Profile, Rule, RuleOutcome, Simple, TimeOfDay, TrustSetting,
-    When, WorkingHours,
-};
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,
 };
-pub use span::{SpanError, parse_span, span_text};
+
+pub use crate::model::{SourceKind, SpanError, parse_span, span_text};
+pub use crate::presence::{
+    Actuator, ActuatorKind, Availability, Channel, Condition, EventType, Forwarding, Hours, OnShutdown,
+    PresenceSettings, Profile, Role, Rule, RuleOutcome, Simple, StatusText, TimeOfDay, TrustSetting, Weekday,
+    When, WorkingHours,
+};
 
 /// The most bytes a configuration may have.
 pub const CONFIG_BYTES_MAX: usize = 1 << 20;
@@ -185,6 +183,13 @@ impl Config {
             if let Some(credential) = &mut app.credential {
                 credential.rebase(folder);
             }
+        }
+        let groups = self.groups.iter_mut().flat_map(|group| [&mut group.settings, &mut group.lock]);
+        let accounts = self.accounts.iter_mut().map(|account| &mut account.settings);
+        let levels = groups.chain(accounts).map(|settings| &mut settings.presence);
+        let levels = std::iter::once(&mut self.presence).chain(levels);
+        for actuator in levels.filter_map(|level| level.actuators.as_mut()).flatten() {
+            actuator.rebase(folder);
         }
     }
 

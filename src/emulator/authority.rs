@@ -161,6 +161,16 @@ impl Authority {
         }
     }
 
+    /// Whether a token was granted one of `scopes`, in any case, or everything that an administrator consented to.
+    pub fn allows(&self, token: Option<&str>, scopes: &[&str]) -> bool {
+        let Some(grant) = token.and_then(|token| self.access.get(token)) else {
+            return self.sign_in.takes_any_token;
+        };
+        let name = |scope: &str| scope.rsplit('/').next().unwrap_or(scope).to_ascii_lowercase();
+        let is_one = |granted: &str| scopes.iter().any(|scope| name(scope) == name(granted));
+        grant.scopes.split_whitespace().any(|granted| name(granted) == ".default" || is_one(granted))
+    }
+
     /// Ends all access tokens.
     pub fn expire_access(&mut self) -> usize {
         for grant in self.access.values_mut() {
@@ -180,15 +190,9 @@ impl Authority {
     }
 
     /// Hands out an access token without a dialogue, for tests.
-    pub fn grant(&mut self, user: usize, now_ms: i64) -> String {
+    pub fn grant(&mut self, user: usize, scopes: &str, now_ms: i64) -> String {
         let until_ms = now_ms + self.sign_in.access_token_s * 1_000;
-        let grant = Grant {
-            user,
-            scopes: "Calendars.ReadWrite".into(),
-            client: String::new(),
-            until_ms,
-            nonce: None,
-        };
+        let grant = Grant { user, scopes: scopes.into(), client: String::new(), until_ms, nonce: None };
         let token = format!("eyJ0eXAi.{}", ident::opaque(&mut self.rng, 48));
         keep(&mut self.access, token.clone(), grant);
         token

@@ -40,6 +40,7 @@ struct Tokens {
     revoke_refresh: bool,
     sign_in: Option<SignIn>,
     grant: Option<String>,
+    scopes: Option<String>,
     accept: Option<Accept>,
 }
 
@@ -114,6 +115,16 @@ impl World {
                 }
                 json!({"forget_transactions": wanted.forget_transactions})
             }),
+            ("POST", ["mailbox_settings"]) => self.user(call).and_then(|user| {
+                let members = body::<Value>(call)?;
+                self.set_mailbox_settings(user, &members)?;
+                Ok(members)
+            }),
+            ("GET", ["presence"]) => self.user(call).map(|user| self.presence_lines(user, now_ms)),
+            ("DELETE", ["presence"]) => {
+                self.clear_presence_acts();
+                Ok(json!({"items": []}))
+            }
             ("DELETE", ["writes"]) => {
                 self.clear_writes();
                 Ok(json!({"items": []}))
@@ -199,7 +210,8 @@ impl World {
         if let Some(address) = wanted.grant {
             let user = self.users().iter().position(|u| u.address.eq_ignore_ascii_case(&address));
             let user = user.ok_or_else(|| "there is no such user".to_owned())?;
-            tell("access_token", json!(self.grant_access(user, now_ms)));
+            let scopes = wanted.scopes.unwrap_or_else(|| "Calendars.ReadWrite".into());
+            tell("access_token", json!(self.grant_access_to(user, &scopes, now_ms)));
         }
         if let Some(Accept { access_token, user, expires_in }) = wanted.accept {
             let user = self.users().iter().position(|u| u.address.eq_ignore_ascii_case(&user));

@@ -2,6 +2,7 @@
 
 mod account;
 mod lists;
+mod presence;
 mod writes;
 
 use serde_json::{Map, Value, json};
@@ -46,6 +47,8 @@ impl Graph<'_> {
             ("GET", []) => self.user(),
             ("GET", ["mailboxSettings"]) => self.settings(),
             ("PATCH", ["mailboxSettings"]) => self.patch_settings(),
+            ("GET", ["presence"]) => self.presence(),
+            ("POST", ["presence", action]) => self.set_presence(action),
             ("GET", ["outlook", "masterCategories"]) => self.categories(),
             ("GET", ["calendarGroups"]) => self.groups(),
             ("GET", ["calendars"] | ["calendarGroups", _, "calendars"]) => self.calendars(),

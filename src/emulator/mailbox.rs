@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 use super::delta::Lines;
 use super::fields::{Fields, Person, Trust};
 use super::ident::{Form, Ids, Target};
+use super::presence::Presence;
 use super::recurrence::Recurrence;
 use super::wire::Refusal;
 use super::zone::{self, DAY_MS};
@@ -327,6 +328,7 @@ pub(crate) struct Mailbox {
     /// The latest [`WRITES_MAX`].
     pub writes: VecDeque<Write>,
     pub settings: Map<String, Value>,
+    pub presence: Presence,
     /// Changes delta will never tell.
     pub silent_rate: f64,
     pub slot_tombstones: bool,
@@ -351,6 +353,7 @@ impl Mailbox {
             mails: Vec::new(),
             writes: VecDeque::new(),
             settings: Map::new(),
+            presence: Presence::default(),
             silent_rate: 0.0,
             slot_tombstones: false,
             next_serial: 16,

@@ -189,8 +189,13 @@ impl World {
 
     /// An access token for a user (by position), without a dialogue.
     pub fn grant_access(&mut self, user: usize, now_ms: i64) -> String {
+        self.grant_access_to(user, "Calendars.ReadWrite", now_ms)
+    }
+
+    /// The same with other scopes, separated by blanks. Mailbox settings and presence are refused without theirs.
+    pub fn grant_access_to(&mut self, user: usize, scopes: &str, now_ms: i64) -> String {
         let now_ms = now_ms + self.clock_offset_ms;
-        self.authority.grant(user, now_ms)
+        self.authority.grant(user, scopes, now_ms)
     }
 
     /// Takes a user's mailbox away, as an administrator who ends a licence does; the user stays in the directory.
@@ -427,6 +432,13 @@ impl World {
         if self.without_mailbox.contains(&user) && !rest.is_empty() {
             let text = "The mailbox is either inactive, soft-deleted, or is hosted on-premise.";
             return Err(Refusal::new(404, "MailboxNotEnabledForRESTAPI", text));
+        }
+        let needed = needed_scopes(&call.method, rest);
+        if self.asks_for_tokens
+            && !needed.is_empty()
+            && !self.authority.allows(call.bearer.as_deref(), needed)
+        {
+            return Err(Refusal::denied());
         }
         let mailbox = self.mailboxes.get_mut(user).ok_or_else(Refusal::item_not_found)?;
         Graph { mailbox, quirks: &self.quirks, call, now_ms, scramble: self.scramble, version }.route(rest)
@@ -757,4 +769,15 @@ fn header_case(name: &str) -> String {
         letters.next().map(|f| f.to_ascii_uppercase().to_string() + letters.as_str()).unwrap_or_default()
     };
     if name == "etag" { "ETag".into() } else { name.split('-').map(upper).collect::<Vec<_>>().join("-") }
+}
+
+/// The permissions of which a request needs one, where not every sign-in has them: what is below `/me`.
+fn needed_scopes(method: &str, rest: &[String]) -> &'static [&'static str] {
+    match (method, rest.first().map(String::as_str)) {
+        ("GET", Some("mailboxSettings")) => &["MailboxSettings.Read", "MailboxSettings.ReadWrite"],
+        (_, Some("mailboxSettings")) => &["MailboxSettings.ReadWrite"],
+        ("GET", Some("presence")) => &["Presence.Read", "Presence.ReadWrite", "Presence.Read.All"],
+        (_, Some("presence")) => &["Presence.ReadWrite"],
+        _ => &[],
+    }
 }

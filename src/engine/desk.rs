@@ -97,6 +97,7 @@ impl Desk {
         let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
         let zone = zone_of(&effective, &zones);
         let edges = edges.clone();
+        let mirror = mirror.with_zones((*zones).clone());
         Ok(Desk {
             effective,
             folder,
@@ -414,6 +415,7 @@ impl Desk {
         std::mem::replace(&mut self.mirror, empty).close().map_err(Error::from)?;
         remove_mirror(&path)?;
         let (mirror, _) = Mirror::open(&path, now_ms).map_err(Error::from)?;
+        let mirror = mirror.with_zones((*self.zones).clone());
         std::mem::replace(&mut self.mirror, mirror).close().map_err(Error::from)?;
         remove_mirror(&spare)
     }
@@ -422,7 +424,7 @@ impl Desk {
     fn reopen(&mut self, now_ms: i64) -> Result<(), Error> {
         let path = self.folder.join(MIRROR_FILE);
         let (mirror, _) = Mirror::open(&path, now_ms).map_err(Error::from)?;
-        self.mirror = mirror;
+        self.mirror = mirror.with_zones((*self.zones).clone());
         Ok(())
     }
 }

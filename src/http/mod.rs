@@ -8,15 +8,13 @@
 
 mod fault;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use reqwest::header::CONTENT_ENCODING;
-use url::{Host, Url};
 
-use crate::model::{Broken, Unreadable, plain_url};
+use crate::model::{Broken, Unreadable, is_loopback, plain_url};
 use crate::ports::{Http, HttpError, Method, Pending, Reply, Request};
 
 /// The most time a connection may take to be made.
@@ -151,14 +149,5 @@ impl HttpClient {
 impl Http for HttpClient {
     fn send(&self, request: Request) -> Pending<'_, Result<Reply, HttpError>> {
         Box::pin(self.exchange(request))
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
     }
 }

@@ -22,13 +22,17 @@ macro_rules! columns {
     };
 }
 
-/// Nothing earlier of the same event is open, and of its series or an instance of it nothing but what is parked: a
-/// parked edit holds back its own event and no other.
+/// Nothing earlier of the same event is open. Of its series, or of an instance of it, nothing earlier is on its way:
+/// what is parked there, or waits behind what is parked, holds back its own event and no other.
 macro_rules! unblocked {
     () => {
         " AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.event_key AND p.n < o.n) \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n AND p.state <> 'parked') \
-          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n AND p.state <> 'parked') \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.event_key = o.series_key AND p.n < o.n \
+              AND NOT EXISTS (SELECT 1 FROM outbox q \
+                  WHERE q.event_key = p.event_key AND q.n <= p.n AND q.state = 'parked')) \
+          AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.series_key = o.event_key AND p.n < o.n \
+              AND NOT EXISTS (SELECT 1 FROM outbox q \
+                  WHERE q.event_key = p.event_key AND q.n <= p.n AND q.state = 'parked')) \
           AND NOT EXISTS (SELECT 1 FROM outbox p WHERE p.n = o.after_n) "
     };
 }

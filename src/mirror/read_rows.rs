@@ -63,10 +63,11 @@ macro_rules! draft_columns {
     };
 }
 
-/// A draft that is shown. In a new file that has not listed its calendars yet it is, too.
+/// A draft that is shown: also where its calendar is gone, or not listed yet in a new file. An edit is never out of
+/// sight before it is settled.
 macro_rules! drawn {
     () => {
-        " d.is_hidden = 0 AND NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0) \
+        " d.is_hidden = 0 \
          AND (:calendars IS NULL OR d.calendar_key IN (SELECT unhex(value) FROM json_each(:calendars))) "
     };
 }

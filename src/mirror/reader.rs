@@ -68,7 +68,6 @@ const HAS_DRAFTS: &str = "SELECT EXISTS (SELECT 1 FROM draft)";
 pub(super) const COUNTS_OF_DRAFTS: &str = "SELECT d.calendar_key, sum(d.is_hidden = 0) - sum(EXISTS ( \
          SELECT 1 FROM event e WHERE e.key = d.key AND e.is_present = 1 AND e.kind <> 'master')) \
      FROM draft d \
-     WHERE NOT EXISTS (SELECT 1 FROM calendar c WHERE c.key = d.calendar_key AND c.is_present = 0) \
      GROUP BY d.calendar_key";
 
 pub(super) const CHANGES: &str =

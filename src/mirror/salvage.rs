@@ -47,6 +47,7 @@ const OUTBOX: Kept = Kept {
         "notifies",
         "is_confirmed",
         "created_at_ms",
+        "after_n",
     ],
 };
 const CONFLICT: Kept = Kept {
@@ -83,6 +84,12 @@ const BEGIN_SEQUENCE: &str = "INSERT INTO sqlite_sequence (name, seq)
 const FORGET_EDIT: &str = "UPDATE conflict SET outbox_n = NULL
     WHERE outbox_n IS NOT NULL AND outbox_n NOT IN (SELECT n FROM outbox)";
 
+/// What waited for an edit that could not be read is given to the user: the deletion of a move must not go out without
+/// its copy.
+const PARK_FOLLOWERS: &str =
+    "UPDATE outbox SET state = 'parked', problem_kind = 'unclear', problem_at_ms = ?1
+    WHERE after_n IS NOT NULL AND after_n NOT IN (SELECT n FROM outbox)";
+
 /// Fills the outbox of a new file from the damaged one, and counts the edits that could not be read.
 pub(super) fn salvage(mirror: &mut Mirror, damaged: &Path, now_ms: i64) -> Result<(), MirrorError> {
     let Mirror { conn, aliases, zones, .. } = mirror;
@@ -95,6 +102,9 @@ pub(super) fn salvage(mirror: &mut Mirror, damaged: &Path, now_ms: i64) -> Resul
         Err(_) => 1,
     };
     account::add_lost_edits(&tx, lost)?;
+    if lost > 0 {
+        tx.execute(PARK_FOLLOWERS, [now_ms]).doing("saving edits")?;
+    }
     {
         let painter = Painter { conn: &tx, zones };
         let mut feed = Feed::new(&tx, now_ms)?;

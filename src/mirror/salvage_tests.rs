@@ -133,3 +133,21 @@ fn a_file_of_which_nothing_is_left_says_that_edits_may_be_lost() {
     assert_eq!(reader.account().unwrap().edits_lost, 1);
     assert_eq!(reader.outbox().unwrap(), []);
 }
+
+#[test]
+fn every_column_of_a_table_that_survives_is_copied() {
+    let dir = tempfile::tempdir().unwrap();
+    let (mirror, _) = Mirror::open(&dir.path().join("mirror.db"), 0).unwrap();
+    for table in [ALIAS, OUTBOX, CONFLICT, REMINDER] {
+        let there: BTreeSet<String> = mirror
+            .conn
+            .prepare("SELECT name FROM pragma_table_info(?1)")
+            .unwrap()
+            .query_map([table.name], |row| row.get(0))
+            .unwrap()
+            .collect::<Result<_, _>>()
+            .unwrap();
+        let copied: BTreeSet<String> = table.columns.iter().map(|name| (*name).to_owned()).collect();
+        assert_eq!(there, copied, "{}", table.name);
+    }
+}

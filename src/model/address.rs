@@ -1,4 +1,4 @@
-use url::Url;
+use url::{Host, Url};
 
 /// Characters that the URL standard writes as `%XX` wherever they stand in a path or a query. A server decodes
 /// both spellings to the same bytes, so this one rewriting of a state link is harmless.
@@ -29,6 +29,23 @@ pub fn plain_url(text: &str) -> Option<Url> {
     let is_same = is_same_tail(tail.as_bytes(), parsed_tail.as_bytes())
         || (tail.starts_with('?') && is_same_tail(tail.as_bytes(), parsed_tail.as_bytes().get(1..)?));
     is_same.then_some(url)
+}
+
+/// Whether the address is one of this machine: `localhost`, `127.0.0.0/8` or `::1`.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(ip)) => ip.is_loopback(),
+        Some(Host::Ipv6(ip)) => ip.is_loopback(),
+        None => false,
+    }
+}
+
+/// The address, if what is sent there can be read by nobody between: `https`, or `http` within this machine.
+pub fn guarded_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    let url = plain_url(url.as_str())?;
+    (url.fragment().is_none() && (url.scheme() == "https" || is_loopback(&url))).then_some(url)
 }
 
 fn is_same_tail(raw: &[u8], parsed: &[u8]) -> bool {

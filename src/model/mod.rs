@@ -10,12 +10,15 @@ mod edit;
 mod event;
 mod fault;
 mod key;
+mod mailbox;
 mod page;
 mod secret;
+mod source_kind;
+pub(crate) mod span;
 mod view;
 mod window;
 
-pub use address::plain_url;
+pub use address::{guarded_url, is_loopback, plain_url};
 pub use calendar::CalendarRecord;
 pub use edit::{
     Action, Answer, ConflictKind, EditState, Fields, Intent, Invitee, Keep, OpenEdit, Pending, Policy,
@@ -27,7 +30,10 @@ pub use event::{
 };
 pub use fault::{Broken, Fault, LinkProblem, Unreadable};
 pub use key::{Key, KeyError};
+pub use mailbox::{AutomaticReplies, MailboxHours, MailboxSettings};
 pub use page::{Change, Link, Lookup, Next, Page, RemoteId, Skipped};
 pub use secret::Secret;
+pub use source_kind::SourceKind;
+pub use span::{SpanError, parse_span, span_text};
 pub use view::EventView;
 pub use window::{DAY_MS, Window};

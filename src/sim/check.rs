@@ -167,10 +167,23 @@ pub(super) fn feed_tells_all(mirror: &Mirror) -> Result<(), String> {
     let there = there().map_err(|error| error.to_string())?;
     match told.symmetric_difference(&there).next() {
         None => Ok(()),
-        Some(key) => {
-            Err(format!("the feed and the mirror disagree about {key} (in the feed: {})", told.contains(key)))
-        }
+        Some(key) => Err(format!(
+            "the feed and the agenda disagree about {key} (in the feed: {}; {})",
+            told.contains(key),
+            standing(mirror, key).unwrap_or_default()
+        )),
     }
+}
+
+/// What the mirror holds about an event, to say why two sides disagree.
+fn standing(mirror: &Mirror, key: &Key) -> Result<String, rusqlite::Error> {
+    const ABOUT: &str = "SELECT group_concat(what, ', ') FROM (
+        SELECT 'row ' || kind || CASE is_present WHEN 0 THEN ' not fetched' ELSE '' END AS what FROM event WHERE key = ?1
+        UNION ALL SELECT 'draft ' || pending || CASE is_hidden WHEN 1 THEN ' hidden' ELSE '' END FROM draft WHERE key = ?1
+        UNION ALL SELECT 'edit ' || action || ' ' || state FROM outbox WHERE event_key = ?1
+        UNION ALL SELECT 'feed ' || what || ' at ' || at_ms FROM change WHERE event_key = ?1)";
+    let about: Option<String> = mirror.conn.query_row(ABOUT, [key.as_bytes()], |row| row.get(0))?;
+    Ok(about.unwrap_or_default())
 }
 
 /// The mirror shows what the server has, field by field.

@@ -4,6 +4,7 @@
 //! knows what a calendar is.
 
 mod clock;
+mod environment;
 mod file;
 mod lock;
 mod mount;
@@ -12,6 +13,7 @@ mod secret;
 mod signal;
 
 pub use clock::{SystemClock, SystemEntropy, secret_hex};
+pub use environment::program_environment;
 pub use file::{create_private_dir, is_exposed, write_private, write_private_once};
 pub use lock::{EngineLock, Holder, LockError, engine_holder};
 pub use mount::network_share;

@@ -7,6 +7,7 @@
     clippy::disallowed_methods
 )]
 
+mod actuate;
 mod application;
 mod cli;
 mod config;
@@ -14,6 +15,7 @@ mod edits;
 mod emulator;
 mod engine;
 mod hostile;
+mod kill;
 mod local;
 mod look;
 mod pull;

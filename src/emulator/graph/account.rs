@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use super::super::ident::{Form, Target, guid};
 use super::super::render;
 use super::super::wire::{Refusal, percent_encoded};
-use super::super::zone;
 use super::{Graph, LIST_ROWS_MAX, Reply};
 
 impl Graph<'_> {
@@ -32,25 +31,19 @@ impl Graph<'_> {
             "workingHours": {"daysOfWeek": ["monday", "tuesday", "wednesday", "thursday", "friday"],
                 "startTime": "08:00:00.0000000", "endTime": "17:00:00.0000000", "timeZone": {"name": self.mailbox.zone_name}},
         });
-        if let Some(members) = body.as_object_mut() {
-            members.extend(self.mailbox.settings.clone());
+        for (name, value) in &self.mailbox.settings {
+            match (body.get_mut(name), value) {
+                (Some(Value::Object(known)), Value::Object(set)) => known.extend(set.clone()),
+                (Some(known), value) => *known = value.clone(),
+                (None, _) => {}
+            }
         }
         self.one(200, body, "users('me')/mailboxSettings", &self.prefer()?)
     }
 
     pub(super) fn patch_settings(&mut self) -> Reply {
         let patch = self.object()?;
-        if let Some(name) = patch.get("timeZone").and_then(Value::as_str) {
-            if zone::resolve(name).is_none() {
-                return Err(Refusal::new(
-                    400,
-                    "TimeZoneNotSupportedException",
-                    "A valid TimeZone value must be specified.",
-                ));
-            }
-            self.mailbox.zone_name = name.to_owned();
-        }
-        self.mailbox.settings.extend(patch);
+        self.mailbox.set_settings(patch)?;
         self.settings()
     }
 

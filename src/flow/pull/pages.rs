@@ -120,6 +120,8 @@ impl Pull<'_> {
                 rows: fetched.rows,
                 rows_total: self.rows,
             });
+            // A wish to stop is heard here, though the next page be there already.
+            tokio::task::yield_now().await;
             match (next, ahead) {
                 (Some(next), Some(ahead)) => {
                     link = next;

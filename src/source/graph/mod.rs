@@ -24,8 +24,10 @@ mod decode;
 mod event;
 mod gate;
 mod json;
+mod mailbox;
 mod meeting;
 mod prefer;
+mod presence;
 mod refusal;
 mod site;
 mod text;
@@ -56,6 +58,7 @@ pub use gate::{
     REQUESTS_IN_FLIGHT_MAX, THROTTLED_TOGETHER,
 };
 pub use meeting::meeting_body;
+pub use presence::Preferred;
 pub use refusal::{CLAIMS_BYTES_MAX, CODE_CHARS_MAX, RETRY_AFTER_MAX};
 pub use site::{GraphSite, LINK_BYTES_MAX, SiteError};
 pub use write::{Reached, encode_create, encode_patch, is_gone, reached};

@@ -1,8 +1,6 @@
-use std::net::IpAddr;
+use url::Url;
 
-use url::{Host, Url};
-
-use crate::model::{Link, LinkProblem, plain_url};
+use crate::model::{Link, LinkProblem, is_loopback, plain_url};
 
 /// The most bytes a state link may have. Microsoft's own have some hundred to a few thousand.
 pub const LINK_BYTES_MAX: usize = 64 * 1024;
@@ -89,15 +87,6 @@ impl GraphSite {
 impl std::fmt::Debug for GraphSite {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("GraphSite").field("origin", &self.origin.as_str()).finish_non_exhaustive()
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(ip)) => IpAddr::V4(ip).is_loopback(),
-        Some(Host::Ipv6(ip)) => IpAddr::V6(ip).is_loopback(),
-        None => false,
     }
 }
 

@@ -208,7 +208,7 @@ impl Graph {
 
 /// A success without content. What brings a page along is not Graph, and what brings something else is not its
 /// answer to this.
-fn done(reply: &Reply) -> Result<(), Fault> {
+pub(super) fn done(reply: &Reply) -> Result<(), Fault> {
     match reply.body.trim_ascii_start().first() {
         None | Some(b'{') => Ok(()),
         Some(b'<') => Err(Fault::Unreadable(Unreadable::WebPage)),

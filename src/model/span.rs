@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-/// The longest duration a configuration may name.
+/// The longest duration that may be written.
 const SPAN_SECONDS_MAX: u64 = 3_650 * 86_400;
 
 /// Why a text is no duration.
@@ -51,12 +51,12 @@ pub fn span_text(span: Duration) -> String {
 }
 
 /// For `#[serde(serialize_with)]`.
-pub(super) fn serialize<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+pub(crate) fn serialize<S: serde::Serializer>(span: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.serialize_str(&span_text(*span))
 }
 
 /// For `#[serde(serialize_with)]`.
-pub(super) fn serialize_option<S: serde::Serializer>(
+pub(crate) fn serialize_option<S: serde::Serializer>(
     span: &Option<Duration>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
@@ -64,4 +64,12 @@ pub(super) fn serialize_option<S: serde::Serializer>(
         Some(span) => serialize(span, serializer),
         None => serializer.serialize_none(),
     }
+}
+
+/// For `#[serde(deserialize_with)]`.
+pub(crate) fn deserialize_option<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Duration>, D::Error> {
+    let text = <Option<std::borrow::Cow<'de, str>> as serde::Deserialize>::deserialize(deserializer)?;
+    text.map(|text| parse_span(&text)).transpose().map_err(serde::de::Error::custom)
 }
