@@ -12,7 +12,7 @@
 //! * [`notifies`] and [`names`] tell the user whom an edit will mail and what it changes.
 //!
 //! Two rules hold everywhere. A field that nobody named is never sent. And two values are *the same* when a user
-//! could not tell them apart (see [`Same`](same)): servers rewrite line ends, names of people and the order of
+//! could not tell them apart (see `Same`): servers rewrite line ends, names of people and the order of
 //! lists, and none of that is a change.
 
 mod check;

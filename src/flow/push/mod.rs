@@ -3,15 +3,15 @@
 //! One edit at a time, the oldest that nothing holds back. Each goes through the same four stations, and a crash
 //! between any two of them is met by the next push:
 //!
-//! 1. *chosen*: is it to be confirmed, looked up or sent ([`step`]);
+//! 1. *chosen*: is it to be confirmed, looked up or sent (`step`);
 //! 2. *under way*: durably marked before its request leaves, and read again behind the mark, so that an edit that was
 //!    folded into it meanwhile is not lost;
 //! 3. *answered*: done, or judged ([`crate::retry::judge_write`]). A failure is known not to have happened, or the
-//!    event is looked up before anything is sent again ([`unclear`]); an act that mails people and cannot be looked
+//!    event is looked up before anything is sent again (`unclear`); an act that mails people and cannot be looked
 //!    up is given to the user;
 //! 4. *settled*: the server's row and the end of the edit in one transaction.
 //!
-//! A row that others changed is merged field by field, and what clashes is ruled by the account's policy ([`clash`]).
+//! A row that others changed is merged field by field, and what clashes is ruled by the account's policy (`clash`).
 //! What concerns the whole mailbox (no network, throttled, signed out) stops the push and costs no edit a try; what
 //! concerns one edit puts that one off, or parks it, and lets the others pass.
 
