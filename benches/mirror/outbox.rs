@@ -188,7 +188,10 @@ fn timed(act: impl FnOnce()) -> (f64, Option<f64>) {
 
 /// Records every edit as a door does: opened anew each time, for each may come from another process.
 fn enqueue(dir: &Path, file: &Path) -> f64 {
-    let config = Config::parse(&format!("[[account]]\nname = \"{ACCOUNT}\"\n")).unwrap();
+    let config = format!(
+        "[[graph_app]]\ndisplay_name = \"Bench\"\napplication_id = \"1\"\ndirectory_id = \"t\"\n[[account]]\nname = \"{ACCOUNT}\"\n"
+    );
+    let config = Config::parse(&config).unwrap();
     let account = config.resolve(ACCOUNT).unwrap();
     let clock = Arc::new(VirtualClock::at(NOW_MS));
     let mirrors =

@@ -11,7 +11,7 @@ use crate::api::edit::{choose, is_own};
 use crate::api::outbox::{drop_edit, fields_of};
 use crate::api::{Error, ErrorKind, Look, Mirrors};
 use crate::config::Effective;
-use crate::mirror::{ConflictRow, Session};
+use crate::mirror::{ClashRow, ConflictRow, Session};
 use crate::model::{ConflictKind, EventRecord, Fields, Intent, Keep, Key, OpenEdit};
 use crate::zones::Zone;
 
@@ -85,18 +85,32 @@ impl Look<'_> {
             at: self.text(row.at_ms),
             subject: of(&row.theirs).or_else(|| of(&row.base)),
             outbox: row.outbox_n,
-            fields: row
-                .clashes
-                .into_iter()
-                .map(|clash| ConflictField {
-                    name: clash.name,
-                    base: in_zone(clash.base, self.zone),
-                    mine: in_zone(clash.mine, self.zone),
-                    theirs: in_zone(clash.theirs, self.zone),
-                })
-                .collect(),
+            fields: row.clashes.into_iter().flat_map(|clash| members(clash, self.zone)).collect(),
         }
     }
+}
+
+/// A clash as members of the Event object: of an all-day event `start` is null and `start_date` says it, so that a time
+/// that one side made whole days of is two members.
+fn members(clash: ClashRow, zone: &Zone) -> Vec<ConflictField> {
+    let ClashRow { name, base, mine, theirs } = clash;
+    let as_date = match name.as_str() {
+        "start" => "start_date",
+        "end" => "end_date",
+        _ => {
+            let [base, mine, theirs] = [base, mine, theirs].map(|value| in_zone(value, zone));
+            return vec![ConflictField { name, base, mine, theirs }];
+        }
+    };
+    let member = |name: &str, is_date: bool| {
+        let [base, mine, theirs] = [&base, &mine, &theirs].map(|value| match value.is_string() == is_date {
+            true => in_zone(value.clone(), zone),
+            false => Value::Null,
+        });
+        let is_said = [&base, &mine, &theirs].iter().any(|value| !value.is_null());
+        is_said.then(|| ConflictField { name: name.to_owned(), base, mine, theirs })
+    };
+    [member(&name, false), member(as_date, true)].into_iter().flatten().collect()
 }
 
 /// An instant is kept as `{"ms": …}`, because nobody knows in which zone it will be shown.
@@ -300,6 +314,34 @@ fn theirs_of(row: &ConflictRow) -> Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_in_conflict_are_the_members_of_the_events_json() {
+        let zone = crate::zones::Zones::bundled().resolve("Europe/Berlin").unwrap();
+        let clash = |base: Value, mine: Value, theirs: Value| {
+            let row = ClashRow { name: "start".to_owned(), base, mine, theirs };
+            let of = |field: ConflictField| (field.name, field.base, field.mine, field.theirs);
+            members(row, &zone).into_iter().map(of).collect::<Vec<_>>()
+        };
+        let (day, next) = (Value::from("2026-03-02"), Value::from("2026-03-03"));
+        let (ms, text) = (serde_json::json!({"ms": 0}), Value::from("1970-01-01T01:00:00+01:00"));
+        let null = || Value::Null;
+        assert_eq!(
+            clash(day.clone(), next.clone(), day.clone()),
+            [("start_date".to_owned(), day.clone(), next.clone(), day.clone())]
+        );
+        assert_eq!(
+            clash(null(), ms.clone(), ms.clone()),
+            [("start".to_owned(), null(), text.clone(), text.clone())]
+        );
+        assert_eq!(
+            clash(ms.clone(), next.clone(), ms),
+            [
+                ("start".to_owned(), text.clone(), null(), text),
+                ("start_date".to_owned(), null(), next, null())
+            ]
+        );
+    }
 
     #[test]
     fn every_decision_does_one_thing() {

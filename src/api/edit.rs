@@ -13,6 +13,10 @@ use crate::model::{
 };
 use crate::zones::Zone;
 
+/// Exchange gives a series that moves a new recurrence.
+const SERIES_MOVES: &str =
+    "occurrences that were changed or deleted by themselves follow the series again: the server resets them";
+
 /// What was recorded.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(super) struct Recorded {
@@ -65,6 +69,10 @@ impl Mirrors {
         };
         let (key, recorded, warnings) = match wanted.filter(|wanted| *wanted != target.calendar.key) {
             None => {
+                let is_series_move = target.is_series && fields.times.is_some();
+                if is_series_move {
+                    check_instances(&target)?;
+                }
                 // Naming the calendar where it is already changes nothing, and is no mistake.
                 let is_nothing = call.calendar.is_some() && fields.is_empty();
                 let recorded = if is_nothing {
@@ -72,7 +80,11 @@ impl Mirrors {
                 } else {
                     self.record(&session, &target, &Intent::Update(fields))?
                 };
-                (named, recorded, Vec::new())
+                let warnings = match is_series_move && !recorded.ns.is_empty() {
+                    true => vec![SERIES_MOVES.to_owned()],
+                    false => Vec::new(),
+                };
+                (named, recorded, warnings)
             }
             Some(wanted) => self.relocate(&session, &target, &choose(&session, Some(wanted))?, fields)?,
         };
@@ -236,9 +248,26 @@ impl Mirrors {
                 let text = "the server is about to get this event: sync first, then move it";
                 return Err(Error::broken("being_created", text));
             }
-            let ns: Vec<i64> = target.edits.iter().map(|edit| edit.n).collect();
+            let following = session.following(create.n)?;
+            let mut ns: Vec<i64> = target.edits.iter().map(|edit| edit.n).collect();
+            // Back where its original is still: nothing moves, and nobody is mailed about it.
+            if let [origin] = following.as_slice()
+                && origin.calendar == calendar.key
+            {
+                ns.push(origin.n);
+                session.drop_edits(&ns)?;
+                session.redraw(target.key)?;
+                session.redraw(origin.event)?;
+                let original = self::target(session, origin.event)?;
+                let recorded = self.record(session, &original, &Intent::Update(fields))?;
+                return Ok((origin.event, recorded, Vec::new()));
+            }
             session.drop_edits(&ns)?;
             let recorded = self.create(session, target.key, calendar, fields)?;
+            // The original of a copy goes only after the copy's new create.
+            for (edit, n) in following.iter().zip(recorded.ns.iter().cycle()) {
+                session.follow(edit.n, *n)?;
+            }
             return Ok((target.key, recorded, Vec::new()));
         }
         let details = target.shown.as_ref().and_then(|record| record.details.as_deref());
@@ -265,7 +294,7 @@ impl Mirrors {
             warnings.push("the address to join online does not come along".to_owned());
         }
         if details.and_then(|details| details.body_preview.as_ref()).is_some() {
-            warnings.push("of the body the text comes along, formatting and attachments do not".to_owned());
+            warnings.push("of the body the first 32,768 characters of text come along, formatting and attachments do not".to_owned());
         }
         let ns = [created.ns, deleted.ns].concat();
         let notifies = created.notifies.saturating_add(deleted.notifies);
@@ -332,6 +361,25 @@ fn series_of(session: &Session<'_>, row: &TargetRow) -> Result<TargetRow, Error>
         (true, _) => Ok(row.clone()),
         (false, Some(series)) => target(session, series),
         (false, None) => Err(Error::broken("no_series", "this event does not repeat: leave out --series")),
+    }
+}
+
+/// A server that moves a series forgets what was changed or deleted of single occurrences: what is not even sent yet
+/// would be lost without a trace.
+fn check_instances(series: &TargetRow) -> Result<(), Error> {
+    let is_own = |edit: &&OpenEdit| {
+        edit.series == Some(series.key) && matches!(edit.intent, Intent::Update(_) | Intent::Delete)
+    };
+    match series.edits.iter().find(is_own) {
+        None => Ok(()),
+        Some(edit) => Err(Error::broken(
+            "series_has_edits",
+            format!(
+                "edit {} changes one occurrence, and the server resets those when the time of their series changes: \
+                 move the series first, after `calmirror outbox discard {}`",
+                edit.n, edit.n
+            ),
+        )),
     }
 }
 

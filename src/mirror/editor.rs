@@ -210,6 +210,7 @@ impl Session<'_> {
     /// Puts a parked edit on a new base: it waits to be sent against that.
     pub fn rebase(&self, n: i64, base: &EventRecord) -> Result<(), MirrorError> {
         outbox::set_base(&self.tx, n, base)?;
+        outbox::recount(&self.tx, n)?;
         outbox::renew(&self.tx, n)
     }
 

@@ -110,6 +110,7 @@ const SET_PROBLEM: &str =
     WHERE n = ?1";
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
+const SET_NOTIFIES: &str = "UPDATE outbox SET notifies = ?2 WHERE n = ?1";
 /// An event that moved between calendars is addressed where it is.
 const REHOME: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
         (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
@@ -133,6 +134,7 @@ pub(super) const PLANNED: &[&str] = &[
     BEGIN,
     SET_PROBLEM,
     SET_BASE,
+    SET_NOTIFIES,
     FOLLOW,
     REHOME,
 ];
@@ -484,6 +486,13 @@ pub(super) fn set_fields(
     let intent = Intent::Update(fields.clone());
     let names = json(&crate::edit::names(&intent, base))?;
     run(conn, SET_FIELDS, (n, json(&intent)?, names)).map(|_| ())
+}
+
+/// Others may have invited people since: counts anew who will be mailed, on the base that the edit has now.
+pub(super) fn recount(conn: &Connection, n: i64) -> Result<(), MirrorError> {
+    let Some(edit) = by_n(conn, n)? else { return Ok(()) };
+    let notifies = crate::edit::notifies(&edit.intent, edit.base.as_deref());
+    if notifies == edit.notifies { Ok(()) } else { run(conn, SET_NOTIFIES, (n, notifies)).map(|_| ()) }
 }
 
 pub(super) fn rehome(conn: &Connection, event: Key) -> Result<(), MirrorError> {

@@ -129,6 +129,7 @@ impl Mirror {
             if let Some(fields) = remaining {
                 outbox::set_fields(hand.conn, n, fields, Some(theirs))?;
             }
+            outbox::recount(hand.conn, n)?;
             outbox::unsend(hand.conn, n)?;
             hand.redraw(edit.event)
         })
@@ -154,6 +155,9 @@ impl Mirror {
             let remaining = remaining.filter(|fields| !fields.is_empty());
             if let Some(fields) = remaining {
                 outbox::set_fields(hand.conn, n, fields, new.theirs.as_deref())?;
+            }
+            if new.theirs.is_some() {
+                outbox::recount(hand.conn, n)?;
             }
             match (new.resolution, remaining) {
                 (None, _) => {
@@ -287,6 +291,7 @@ pub(super) fn pass_on(
         };
         if let Some(base) = base {
             outbox::set_base(conn, later.n, &base)?;
+            outbox::recount(conn, later.n)?;
         }
     }
     Ok(())

@@ -44,6 +44,7 @@ fn mailbox() -> Value {
                     event("Stand-up", "{today-1}", "08:30", "08:45", daily),
                 ]},
                 {"name": "Team", "events": []},
+                {"name": "Project", "events": []},
                 {"name": "Bela (shared)", "can_edit": false,
                  "owner": {"name": "Bela Baum", "address": "bela@contoso.example"},
                  "events": [event("Bela's own", "{today+1}", "16:00", "17:00", json!({}))]},
@@ -307,6 +308,19 @@ fn a_discarded_edit_shows_the_servers_version_again() {
 }
 
 #[test]
+fn wiping_a_mirror_does_not_take_unsent_edits_along_unasked() {
+    let house = House::open("");
+    house.json(&["edit", house.id("Plan"), "--subject", "Unsent"]);
+    let refused = house.place.run(&["logout", "--wipe"]).ended(5);
+    assert!(refused.stderr.contains("1 of your edits were never sent"), "{}", refused.stderr);
+    assert_eq!(house.outbox().len(), 1);
+    house.place.run(&["sync"]).ended(0);
+    house.json(&["edit", house.id("Plan"), "--subject", "Dropped"]);
+    house.place.run(&["logout", "--wipe", "--discard-edits"]).ended(0);
+    assert_eq!(house.outbox(), Vec::<Value>::new());
+}
+
+#[test]
 fn a_move_to_another_calendar_costs_nothing_when_the_copy_is_refused() {
     let house = House::open("");
     let board = house.id("Board");
@@ -324,6 +338,30 @@ fn a_move_to_another_calendar_costs_nothing_when_the_copy_is_refused() {
     assert!(human.contains("stopped") && human.contains("calmirror outbox discard 1"), "{human}");
     // Without the copy the original stays.
     house.json(&["outbox", "discard", "1"]);
+    assert_eq!(house.outbox(), Vec::<Value>::new());
+    assert_eq!(house.shown("Board").unwrap()["pending"], Value::Null);
+}
+
+#[test]
+fn an_event_that_moves_twice_goes_only_when_its_last_copy_is_there() {
+    let house = House::open("");
+    let first = house.json(&["edit", house.id("Board"), "--calendar", "Team"]);
+    let second = house.json(&["edit", &text(&first, "id"), "--calendar", "Project"]);
+    assert_eq!(second["id"], first["id"]);
+    let rule = json!({"when": {"kind": "create"}, "count": 0, "what": {"do": "status", "status": 400, "code": "ErrorInvalidRequest"}});
+    house.emulator.control("/faults", &rule);
+    house.place.run(&["sync"]).ended(0);
+    assert_eq!(house.truth("Board").len(), 1, "the original stays while its copy is refused");
+    assert_eq!(house.outbox().len(), 2);
+}
+
+#[test]
+fn a_move_that_is_taken_back_before_it_is_sent_leaves_no_trace() {
+    let house = House::open("");
+    let board = house.id("Board");
+    let copy = house.json(&["edit", board, "--calendar", "Team"]);
+    let back = house.json(&["edit", &text(&copy, "id"), "--calendar", "Calendar"]);
+    assert_eq!((&back["id"], &back["outbox"], &back["notifies"]), (&json!(board), &json!([]), &json!(0)));
     assert_eq!(house.outbox(), Vec::<Value>::new());
     assert_eq!(house.shown("Board").unwrap()["pending"], Value::Null);
 }
@@ -409,6 +447,20 @@ fn a_series_is_edited_through_one_of_its_occurrences() {
     assert!(text(&shown, "start").contains("T08:45:00"), "{shown}");
     house.json(&["rm", stand_up]);
     assert!(house.shown("Stand-up").is_none());
+}
+
+#[test]
+fn a_series_does_not_move_over_unsent_changes_of_its_occurrences() {
+    let house = House::open("");
+    let stand_up = house.id("Stand-up");
+    house.json(&["edit", stand_up, "--location", "Kitchen"]);
+    let start = format!("{}T08:45", house.day);
+    let refused = house.place.run(&["edit", stand_up, "--series", "--start", &start]).ended(5);
+    assert!(refused.stderr.contains("edit 1 changes one occurrence"), "{}", refused.stderr);
+    house.json(&["edit", stand_up, "--series", "--subject", "Stand-up"]);
+    house.json(&["outbox", "discard", "1"]);
+    let moved = house.json(&["edit", stand_up, "--series", "--start", &start]);
+    assert!(moved["warnings"][0].as_str().unwrap().contains("the server resets them"), "{moved}");
 }
 
 #[test]

@@ -672,6 +672,26 @@ fn an_offline_try_is_no_attempt() {
 }
 
 #[test]
+fn a_connection_that_breaks_each_time_is_no_attempt_and_holds_back_no_other_event() {
+    let mut desk = Desk::new();
+    let id = desk.single("before");
+    desk.pull();
+    desk.rename(desk.key(&id), "after");
+    desk.add(subject("new"));
+    desk.fault(always(&id, What::Drop));
+    for _ in 0..12 {
+        desk.push_with(PushOrder { is_asked: true, ..ORDER });
+        desk.clock.turn(HOUR_MS);
+    }
+    let edit = desk.open_edit();
+    assert_eq!((edit.state, edit.attempts), (EditState::Sending, 0));
+    assert_eq!(desk.count(RequestKind::Create), 1);
+    desk.server.with(|world| world.clear_faults());
+    assert_eq!(desk.push().pushed, 1);
+    desk.converges();
+}
+
+#[test]
 fn retry_after_survives_a_restart() {
     let mut desk = Desk::new();
     let id = desk.single("before");
@@ -816,6 +836,29 @@ fn an_old_invitation_waits_for_confirmation() {
     desk.retry(desk.open_edit().n);
     assert_eq!(desk.push().pushed, 1);
     assert_eq!(desk.mails("invite"), 1);
+    desk.converges();
+}
+
+#[test]
+fn an_old_edit_of_what_became_a_meeting_meanwhile_waits_for_confirmation() {
+    let mut desk = Desk::new();
+    let id = desk.single("alone");
+    desk.pull();
+    desk.rename(desk.key(&id), "after");
+    assert_eq!(desk.open_edit().notifies, 0);
+    desk.change_there(
+        &id,
+        json!({"attendees": [{"type": "required", "emailAddress": {"address": "c@x.test"}}]}),
+    );
+    desk.server.with(|world| world.clear_writes());
+    desk.clock.turn(73 * HOUR_MS);
+    let report = desk.push();
+    assert_eq!((report.pushed, report.parked), (0, 1));
+    assert_eq!((desk.problem().as_str(), desk.open_edit().notifies), ("needs_confirmation", 1));
+    assert_eq!(desk.mails("update"), 0);
+    desk.retry(desk.open_edit().n);
+    assert_eq!(desk.push().pushed, 1);
+    assert_eq!(desk.mails("update"), 1);
     desk.converges();
 }
 

@@ -27,7 +27,7 @@ use crate::flow::Progress;
 use crate::mirror::{Mirror, MirrorError, Postponed, Settled};
 use crate::model::{EditState, Fault, OpenEdit, Policy, Problem};
 use crate::ports::{Clock, Entropy};
-use crate::retry::{WriteVerdict, judge_write, write_wait};
+use crate::retry::{WRITE_ATTEMPTS_MAX, WriteVerdict, judge_write, write_wait};
 use crate::source::graph::{Graph, PAUSE_WAITED_MAX};
 use crate::zones::Zones;
 
@@ -41,6 +41,8 @@ const ROUNDS_MAX: u32 = 5;
 const ROTATED_WAIT: Duration = Duration::from_millis(1_500);
 /// A wait up to this long is waited for where it arises.
 const SHORT_WAIT: Duration = Duration::from_secs(2);
+/// An edit whose connection broke waits as after so many tries: long enough for others to be tried.
+const CUT_WAIT_PLACE: u32 = 2;
 /// Failures of the server one after the other that end a push: then it is not this edit.
 const FAILURES_MAX: u32 = 5;
 
@@ -242,9 +244,14 @@ impl Push<'_> {
 
     /// Puts off an edit that was not carried out, or parks it after enough tries.
     async fn put_off(&mut self, edit: &OpenEdit, fault: Fault, is_unclear: bool) -> Result<(), Stop> {
-        // A try ahead of its time, because somebody asked, is a gift: it costs the edit none of its own.
-        let counts = !self.is_early(edit);
-        let attempts = edit.attempts.saturating_add(u32::from(counts));
+        // Two connections in a row that broke are no connection. A try ahead of its time, because somebody asked, is a
+        // gift: neither costs the edit one of its own.
+        let is_cut = is_unclear && matches!(fault, Fault::Unreachable(_));
+        let counts = !is_cut && !self.is_early(edit);
+        let attempts = match is_cut {
+            true => edit.attempts.clamp(CUT_WAIT_PLACE, WRITE_ATTEMPTS_MAX - 1),
+            false => edit.attempts.saturating_add(u32::from(counts)),
+        };
         let Some(own_wait) = write_wait(attempts, self.ports.entropy.roll()) else {
             return self.park(edit, &fault);
         };

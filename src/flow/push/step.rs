@@ -26,8 +26,7 @@ pub(super) fn open(edit: &OpenEdit, now_ms: i64, confirm_mail_after_ms: i64) -> 
         EditState::Sending => Opening::Look,
         // One that is parked is never chosen; it would be sent as the user asked.
         EditState::Waiting | EditState::Parked => {
-            let is_old = now_ms.saturating_sub(edit.created_at_ms) > confirm_mail_after_ms;
-            if edit.notifies > 0 && !edit.is_confirmed && is_old {
+            if is_held(edit, now_ms, confirm_mail_after_ms) {
                 return Opening::Confirm;
             }
             match (&edit.intent, &edit.remote) {
@@ -49,6 +48,12 @@ pub(super) fn open(edit: &OpenEdit, now_ms: i64, confirm_mail_after_ms: i64) -> 
             }
         }
     }
+}
+
+/// Whether it would mail somebody so long after it was made that the user confirms it first.
+pub(super) fn is_held(edit: &OpenEdit, now_ms: i64, confirm_mail_after_ms: i64) -> bool {
+    let is_old = now_ms.saturating_sub(edit.created_at_ms) > confirm_mail_after_ms;
+    edit.notifies > 0 && !edit.is_confirmed && is_old
 }
 
 fn has_version(edit: &OpenEdit) -> bool {

@@ -1,4 +1,4 @@
-use crate::flow::push::step::{Finding, UNCLEAR_WAIT_MS, Why, weigh};
+use crate::flow::push::step::{Finding, UNCLEAR_WAIT_MS, Why, is_held, weigh};
 use crate::flow::push::{Push, ROTATED_WAIT, ROUNDS_MAX, Stop};
 use crate::mirror::{Postponed, Settled};
 use crate::model::{EventRecord, Fault, Intent, Lookup, OpenEdit, Problem};
@@ -115,7 +115,15 @@ impl Push<'_> {
     ) -> Result<(), Stop> {
         match fault {
             Some(fault) if round + 1 >= ROUNDS_MAX => self.put_off(&edit, fault, false).await,
-            Some(_) | None => Box::pin(self.send(edit.n, round + 1)).await,
+            Some(_) | None => {
+                // What was read of its event may be that somebody invited people meanwhile.
+                let known = self.mirror.edit(edit.n)?;
+                let confirm_after_ms = self.order.confirm_mail_after_ms;
+                match known.filter(|edit| is_held(edit, self.now_ms(), confirm_after_ms)) {
+                    Some(edit) => self.park_as(&edit, "needs_confirmation"),
+                    None => Box::pin(self.send(edit.n, round + 1)).await,
+                }
+            }
         }
     }
 
