@@ -25,8 +25,8 @@ use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
 const MIRROR_FILE: &str = "mirror.db";
-/// What a server says that refuses a fresh token of an application.
-const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
+/// Who must do what when a server refuses a fresh token of an application.
+pub const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
 /// One account with everything open: its mirror's writer, its session, its server.
 pub(super) struct Desk {
@@ -300,10 +300,13 @@ impl Desk {
     fn weather(&self, fault: &Fault) -> Weather {
         match (fault, self.graph.throttled_until_ms()) {
             (Fault::SignInNeeded, _) => {
-                let problem = self.fleet.as_ref().map(|fleet| match fleet.application.problem() {
-                    Some(problem) => problem.to_string(),
-                    None => NOT_LET_IN.to_owned(),
-                });
+                let problem = match &self.fleet {
+                    Some(fleet) => Some(match fleet.application.problem() {
+                        Some(problem) => problem.to_string(),
+                        None => NOT_LET_IN.to_owned(),
+                    }),
+                    None => self.session.problem().map(|problem| problem.to_string()),
+                };
                 problem.map_or(Weather::SignInNeeded, |message| Weather::ApplicationRefused { message })
             }
             (fault, Some(until_ms)) if fault.kind() == "throttled" => Weather::Throttled { until_ms },

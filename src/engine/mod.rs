@@ -20,8 +20,9 @@ use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
-pub use desk::sign_in_site;
+pub use desk::{NOT_LET_IN, sign_in_site};
 use office::Office;
+pub use office::application_site;
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).

@@ -29,6 +29,21 @@ impl Fleet {
     }
 }
 
+/// Where and as what the application of an account signs in; `None` when it has no application.
+pub fn application_site(effective: &Effective) -> Option<ApplicationSite> {
+    effective.graph_app.as_ref().map(|app| site_of(effective, &app.value))
+}
+
+fn site_of(effective: &Effective, display_name: &str) -> ApplicationSite {
+    ApplicationSite {
+        display_name: display_name.to_owned(),
+        authority_url: effective.authority_url.value.clone(),
+        tenant: effective.tenant.clone(),
+        client_id: effective.client_id.clone(),
+        graph_url: effective.graph_url.value.clone(),
+    }
+}
+
 /// Opens the desks of a configuration.
 pub(super) struct Office {
     pub(super) config: Config,
@@ -68,13 +83,7 @@ impl Office {
         }
         let mut fleets = self.fleets.lock().unwrap_or_else(PoisonError::into_inner);
         let fleet = fleets.entry(app.value.clone()).or_insert_with(|| {
-            let site = ApplicationSite {
-                display_name: app.value.clone(),
-                authority_url: effective.authority_url.value.clone(),
-                tenant: effective.tenant.clone(),
-                client_id: effective.client_id.clone(),
-                graph_url: effective.graph_url.value.clone(),
-            };
+            let site = site_of(effective, &app.value);
             let Edges { http, clock, entropy, .. } = self.edges.clone();
             Arc::new(Fleet {
                 application: Arc::new(Application::new(site, credential.clone(), http, clock, entropy)),

@@ -317,6 +317,12 @@ fn the_program_mirrors_without_a_sign_in_and_says_which_way() {
     assert!(status.contains("application refused") && !status.contains("calmirror login"), "{status}");
 
     let known = [("CALENDAR_SECRET", SECRET)];
+    let doctor = place.run_with(&["doctor"], &[("CALENDAR_SECRET", "some~other")]).ended(1).stdout;
+    assert!(doctor.contains("the application is refused") && doctor.contains("administrator"), "{doctor}");
+    let doctor = place.run_with(&["doctor", "--json"], &known).json();
+    let checks = doctor["checks"].as_array().unwrap();
+    assert_eq!(checks.iter().find(|check| check["check"] == "mailbox").unwrap()["state"], "ok", "{doctor}");
+
     let login = place.run_with(&["login"], &known).ended(0);
     assert!(login.stdout.contains("needs no sign-in"), "{}", login.stdout);
     let synced = place.run_with(&["sync", "-v"], &known).ended(0);

@@ -445,9 +445,83 @@ fn a_wipe_that_would_lose_edits_lists_them_and_needs_a_clear_yes() {
     assert_eq!(place.run(&["accounts", "--json"]).ended(0).json()[0]["signed_in"], true);
     assert_eq!(place.run(&["outbox", "--json"]).ended(0).json().as_array().unwrap().len(), 1);
     place.run(&["logout", "--force"]).ended(2);
-    let wiped = place.run(&["logout", "--wipe", "--force", "--json"]).ended(0).json();
-    assert_eq!((&wiped["wiped"], &wiped["edits_lost"]), (&json!(true), &json!(1)));
+    let wiped = place.run(&["logout", "--wipe", "--force"]).ended(0).stdout;
+    assert!(wiped.contains("Only here") && wiped.contains("given up"), "{wiped}");
     assert!(!place.data_dir().join("anna/mirror.db").exists());
+}
+
+#[test]
+fn a_group_that_does_not_allow_office_365_is_named_wherever_a_user_looks() {
+    let (place, emulator) = synced("20");
+    let config = config_of(&emulator.origin);
+    std::fs::write(
+        place.config_path(),
+        config
+            .replacen("[[account]]", "[[group]]\nname = \"closed\"\nallow_office365 = false\n[[account]]", 1)
+            .replacen("name = \"anna\"", "name = \"anna\"\ngroup = \"closed\"", 1),
+    )
+    .unwrap();
+    for (args, code) in [
+        (["accounts"].as_slice(), 0),
+        (&["login"], 5),
+        (&["login", "--device-code"], 5),
+        (&["sync"], 5),
+        (&["doctor"], 0),
+    ] {
+        let ran = place.run(args).ended(code);
+        let told = ran.stdout + &ran.stderr;
+        assert!(
+            told.contains("does not allow Office 365") && told.contains("administrator"),
+            "{args:?}: {told}"
+        );
+        assert!(!told.contains("calmirror login") && !told.contains("asks for these permissions"), "{told}");
+    }
+    place.run(&["agenda"]).ended(0);
+}
+
+#[test]
+fn an_application_that_is_refused_says_who_must_act_and_parks_no_edit() {
+    let (place, emulator) = synced("20");
+    let day = day_in(3);
+    let (start, end) = (format!("{day}T09:00:00Z"), format!("{day}T10:00:00Z"));
+    place.run(&["add", "--subject", "Waits", "--start", &start, "--end", &end]).ended(0);
+    emulator.control("/tokens", &json!({"expire_access": true, "sign_in": {"registered": "web"}}));
+    let ran = place.run(&["sync"]).ended(3);
+    let told = ran.stdout + &ran.stderr;
+    assert!(told.contains("Mobile and desktop applications") && told.contains("invalid_client"), "{told}");
+    assert_eq!(told.matches("refuses this application").count(), 1, "asked once: {told}");
+    let doctor = place.run(&["doctor"]).ended(1).stdout;
+    assert!(doctor.contains("the tokens cannot be renewed"), "{doctor}");
+    let outbox = place.run(&["outbox", "--json"]).ended(0).json();
+    assert_eq!((&outbox[0]["state"], &outbox[0]["attempts"]), (&json!("waiting"), &json!(0)));
+    emulator.control("/tokens", &json!({"sign_in": {"registered": "native"}}));
+    let lines = place.run(&["sync", "--json"]).ended(0).json_lines();
+    assert_eq!(lines.last().unwrap()["pushed"], 1);
+}
+
+#[test]
+fn a_sign_in_beside_an_engine_says_what_to_do() {
+    let (place, _emulator) = synced("20");
+    let _lock = calmirror::system::EngineLock::take(&place.data_dir()).unwrap();
+    for args in [["login", "--device-code"].as_slice(), &["logout"]] {
+        let ran = place.run(args).ended(1);
+        assert!(ran.stderr.contains("stop it, run this command again"), "{}", ran.stderr);
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn a_bundle_names_no_account_in_the_path_of_an_open_token_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let (place, _emulator) = synced("20");
+    let tokens = place.data_dir().join("anna/tokens.enc");
+    std::fs::set_permissions(&tokens, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let file = place.dir.path().join("bundle.json");
+    let doctor = place.run(&["doctor", "--bundle", file.to_str().unwrap()]).ended(1).stdout;
+    assert!(doctor.contains("chmod 600"), "{doctor}");
+    let bundle = std::fs::read_to_string(&file).unwrap();
+    assert!(bundle.contains("<data>/<account 0>/tokens.enc"), "{bundle}");
+    assert!(!bundle.contains("anna") && !bundle.contains(place.data_dir().to_str().unwrap()), "{bundle}");
 }
 
 #[test]

@@ -312,11 +312,11 @@ fn wiping_a_mirror_does_not_take_unsent_edits_along_unasked() {
     let house = House::open("");
     house.json(&["edit", house.id("Plan"), "--subject", "Unsent"]);
     let refused = house.place.run(&["logout", "--wipe"]).ended(5);
-    assert!(refused.stderr.contains("1 of your edits were never sent"), "{}", refused.stderr);
+    assert!(refused.stderr.contains("1 edit is not on the server"), "{}", refused.stderr);
     assert_eq!(house.outbox().len(), 1);
     house.place.run(&["sync"]).ended(0);
     house.json(&["edit", house.id("Plan"), "--subject", "Dropped"]);
-    house.place.run(&["logout", "--wipe", "--discard-edits"]).ended(0);
+    house.place.run(&["logout", "--wipe", "--force"]).ended(0);
     assert_eq!(house.outbox(), Vec::<Value>::new());
 }
 

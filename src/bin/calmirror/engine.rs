@@ -36,6 +36,17 @@ pub fn open(config: Config, data_dir: &Path) -> Result<Engine, Failure> {
     Ok(engine)
 }
 
+/// The same for a command that changes who is signed in: it cannot share the data directory with an engine.
+pub fn open_alone(config: Config, data_dir: &Path) -> Result<Engine, Failure> {
+    open(config, data_dir).map_err(|failure| match failure {
+        Failure::Api(error) if error.kind() == ErrorKind::Busy => {
+            let text = format!("{error}; stop it, run this command again, then start it again");
+            Failure::Api(Error::because(ErrorKind::Busy, text, error))
+        }
+        failure => failure,
+    })
+}
+
 /// A configuration of one account alone.
 pub fn only(config: &Config, account: &str) -> Config {
     let mut config = config.clone();

@@ -2,12 +2,25 @@
 
 use std::fmt::Write as _;
 
+use calmirror::config::{Effective, Method};
+
 /// Marks that change the direction of the text around them: a subject must not reorder the line it stands in.
 /// Also invisible marks that terminals disagree about.
 const fn is_deceptive(letter: char) -> bool {
     matches!(letter,
         '\u{061c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}'
         | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// Why an account is not synchronized and who can change that, when the configuration forbids it.
+pub fn policy_text(account: &Effective) -> Option<&'static str> {
+    if account.is_synchronized() {
+        None
+    } else if account.method.value == Method::Off {
+        Some("its group's `method` is `off`; an administrator can change that")
+    } else {
+        Some("its group does not allow Office 365; an administrator can set `allow_office365 = true`")
+    }
 }
 
 /// One line without control and direction characters. White space becomes one blank.

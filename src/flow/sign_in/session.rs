@@ -1,31 +1,39 @@
 //! Keeping a session alive: one renewal at a time, five minutes early, stored before it is used.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use oauth2::{RefreshToken, RequestTokenError};
+use tokio::sync::OwnedMutexGuard;
 
-use super::SignInSite;
 use super::claims::claims;
 use super::refusal::Refusal;
 use super::wire::Wire;
-use crate::model::{Fault, Secret, Unreadable};
+use super::{SignInError, SignInSite};
+use crate::model::{Broken, Fault, Secret, Unreadable};
 use crate::ports::{Bearer, Clock, Ended, Http, Owner, Pending, Tokens, Vault, VaultError};
 
 /// Access tokens are renewed this long before they end; short-lived ones at half their life.
 const EARLY_MS: i64 = 5 * 60_000;
-/// A token that is still good is not renewed again so soon after a renewal that failed.
+/// A token that is still good is not renewed again so soon after a renewal that failed, and none while an
+/// administrator must act.
 const REST_MS: i64 = 30_000;
 
 /// The tokens of one account, renewed when needed, one renewal at a time.
 pub struct Session {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
     site: SignInSite,
     http: Arc<dyn Http>,
     clock: Arc<dyn Clock>,
     vault: Arc<dyn Vault>,
     /// Counts renewals that ended without tokens: who waited for one shares its outcome.
     failures: AtomicU64,
-    state: tokio::sync::Mutex<State>,
+    /// What an administrator must correct before a renewal succeeds.
+    problem: Mutex<Option<SignInError>>,
+    state: Arc<tokio::sync::Mutex<State>>,
 }
 
 impl std::fmt::Debug for Session {
@@ -67,6 +75,15 @@ impl State {
     }
 }
 
+/// What a renewal is for.
+struct Renewal {
+    tokens: Tokens,
+    /// The claims of a challenge.
+    challenge: Option<String>,
+    /// The access token at hand is good for some minutes yet.
+    is_usable: bool,
+}
+
 /// Why there are no new tokens.
 enum NoTokens {
     /// Only the user can go on.
@@ -83,8 +100,14 @@ impl Session {
         clock: Arc<dyn Clock>,
         vault: Arc<dyn Vault>,
     ) -> Session {
-        let state = tokio::sync::Mutex::new(State::new());
-        Session { site, http, clock, vault, failures: AtomicU64::new(0), state }
+        let state = Arc::new(tokio::sync::Mutex::new(State::new()));
+        let (failures, problem) = (AtomicU64::new(0), Mutex::default());
+        Session { inner: Arc::new(Inner { site, http, clock, vault, failures, problem, state }) }
+    }
+
+    /// What an administrator must correct before these tokens can be renewed: the session itself is not over.
+    pub fn problem(&self) -> Option<SignInError> {
+        self.inner.problem()
     }
 
     /// Keeps the tokens of a new sign-in: on disk first.
@@ -92,9 +115,10 @@ impl Session {
     /// # Errors
     /// When they cannot be stored.
     pub async fn replace(&self, tokens: Tokens) -> Result<(), VaultError> {
-        let mut state = self.state.lock().await;
-        self.vault.store(&tokens)?;
-        state.keep(tokens, self.clock.now_ms());
+        let mut state = self.inner.state.lock().await;
+        self.inner.vault.store(&tokens)?;
+        state.keep(tokens, self.inner.clock.now_ms());
+        self.inner.note_problem(None);
         Ok(())
     }
 
@@ -103,8 +127,8 @@ impl Session {
     /// # Errors
     /// When the tokens cannot be read.
     pub async fn challenge(&self) -> Result<Option<Secret>, VaultError> {
-        let mut state = self.state.lock().await;
-        self.load(&mut state)?;
+        let mut state = self.inner.state.lock().await;
+        self.inner.load(&mut state)?;
         Ok(state.tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()?.claims.clone()))
     }
 
@@ -113,9 +137,15 @@ impl Session {
     /// # Errors
     /// When the tokens cannot be read.
     pub async fn owner(&self) -> Result<Option<Owner>, VaultError> {
-        let mut state = self.state.lock().await;
-        self.load(&mut state)?;
+        let mut state = self.inner.state.lock().await;
+        self.inner.load(&mut state)?;
         Ok(state.tokens.as_ref().and_then(|tokens| tokens.owner.clone()))
+    }
+}
+
+impl Inner {
+    fn note_problem(&self, problem: Option<SignInError>) {
+        *self.problem.lock().unwrap_or_else(PoisonError::into_inner) = problem;
     }
 
     fn load(&self, state: &mut State) -> Result<(), VaultError> {
@@ -126,9 +156,13 @@ impl Session {
         Ok(())
     }
 
-    async fn give(&self, refused: Option<&Secret>, claims: Option<&str>) -> Result<Secret, Fault> {
+    async fn give(
+        self: &Arc<Inner>,
+        refused: Option<&Secret>,
+        claims: Option<&str>,
+    ) -> Result<Secret, Fault> {
         let failures = self.failures.load(Ordering::SeqCst);
-        let mut state = self.state.lock().await;
+        let mut state = self.state.clone().lock_owned().await;
         self.load(&mut state).map_err(|error| {
             tracing::warn!(error = %error, "the tokens cannot be read");
             Fault::SignInNeeded
@@ -156,7 +190,33 @@ impl Session {
             // The renewal that this caller waited for has failed just now.
             return if is_usable { Ok(tokens.access) } else { Err(fault.clone()) };
         }
-        match self.renew(&tokens, challenge).await {
+        if !is_usable
+            // A clock that was put back must not make the rest longer.
+            && (state.rests_until_ms.saturating_sub(REST_MS)..state.rests_until_ms).contains(&now_ms)
+            && self.problem().is_some()
+            && let Some(fault) = &state.last_fault
+        {
+            // An administrator does not correct a registration between two calendars.
+            return Err(fault.clone());
+        }
+        // On a task of its own: who waits may go away, but a refresh token that was rotated must be kept.
+        let renewal = Renewal { tokens, challenge: challenge.map(str::to_owned), is_usable };
+        let inner = self.clone();
+        let task = tokio::spawn(async move { inner.renew_and_keep(state, renewal).await });
+        task.await.unwrap_or(Err(Fault::Unreachable(Broken::Connect)))
+    }
+
+    fn problem(&self) -> Option<SignInError> {
+        self.problem.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    async fn renew_and_keep(
+        &self,
+        mut state: OwnedMutexGuard<State>,
+        renewal: Renewal,
+    ) -> Result<Secret, Fault> {
+        let Renewal { tokens, challenge, is_usable } = renewal;
+        match self.renew(&tokens, challenge.as_deref()).await {
             Ok(renewed) => {
                 if let Err(error) = self.vault.store(&renewed) {
                     // Kept in memory all the same: a token that was rotated away would be lost otherwise.
@@ -165,12 +225,14 @@ impl Session {
                 let access = renewed.access.clone();
                 state.keep(renewed, self.clock.now_ms());
                 state.is_answer = challenge.is_some();
+                self.note_problem(None);
                 Ok(access)
             }
             Err(NoTokens::Over(refusal)) => {
                 tracing::info!(code = %refusal.error, "the sign-in server ends the session");
                 let claims = refusal.claims.or_else(|| challenge.map(Secret::new));
                 self.end(&mut state, tokens, Ended { code: refusal.error, claims });
+                self.note_problem(None);
                 Err(Fault::SignInNeeded)
             }
             Err(NoTokens::Fault(fault)) => {
@@ -207,16 +269,24 @@ impl Session {
         let request = client.exchange_refresh_token(&refresh).add_extra_param("claims", claims(challenge));
         match request.request_async(&wire).await {
             Ok(token) => Ok(self.site.tokens_of(&token, Some(tokens), self.clock.now_ms())),
-            Err(RequestTokenError::Request(fault)) => Err(NoTokens::Fault(fault)),
+            Err(RequestTokenError::Request(fault)) => {
+                self.note_problem(None);
+                Err(NoTokens::Fault(fault))
+            }
             Err(RequestTokenError::ServerResponse(answer)) => {
                 let refusal = wire.refusal(answer.error().as_ref());
                 if refusal.ends_session() {
                     return Err(NoTokens::Over(refusal));
                 }
-                if !refusal.is_weather() {
-                    tracing::warn!(code = %refusal.error, "the sign-in server refuses this application; an administrator must check its registration");
+                if refusal.is_weather() {
+                    self.note_problem(None);
+                    return Err(NoTokens::Fault(refusal.fault()));
                 }
-                Err(NoTokens::Fault(refusal.fault()))
+                // No answer of the calendar service: nothing that waits to be sent may take it for one. Nothing is
+                // noted durably either, so that the session goes on once the registration is corrected.
+                tracing::warn!(code = %refusal.error, "the sign-in server refuses this application; an administrator must check its registration");
+                self.note_problem(Some(refusal.sort(&self.site)));
+                Err(NoTokens::Fault(Fault::SignInNeeded))
             }
             Err(RequestTokenError::Parse(..) | RequestTokenError::Other(_)) => {
                 Err(NoTokens::Fault(Fault::Unreadable(Unreadable::Shape)))
@@ -231,7 +301,7 @@ impl Bearer for Session {
         refused: Option<&'a Secret>,
         claims: Option<&'a str>,
     ) -> Pending<'a, Result<Secret, Fault>> {
-        Box::pin(self.give(refused, claims))
+        Box::pin(self.inner.give(refused, claims))
     }
 }
 

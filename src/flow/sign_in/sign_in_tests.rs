@@ -402,11 +402,38 @@ async fn a_registration_that_is_wrong_for_a_while_ends_no_session() {
     let stage = Stage::signed_in();
     stage.clock.turn(HOUR_MS);
     for error in ["invalid_client", "unauthorized_client", "invalid_scope", "something_new"] {
+        let asked = stage.server.asked();
         stage.server.add(400, &json!({"error": error}));
-        assert_eq!(stage.token().await.unwrap_err().kind(), "refused", "{error}");
+        assert_eq!(stage.token().await, Err(Fault::SignInNeeded), "{error}");
+        assert_eq!(stage.token().await, Err(Fault::SignInNeeded), "{error}");
+        assert_eq!(stage.server.asked(), asked + 1, "{error}: not asked again for every calendar");
+        let problem = stage.session.problem().expect(error).to_string();
+        assert!(problem.contains("administrator"), "{problem}");
+        assert_eq!(stage.stored().ended, None, "{error}");
+        stage.clock.turn(30_000);
     }
     stage.server.add(200, &reply(1, 3_600));
     assert_eq!(stage.token().await.as_deref(), Ok("access-1"));
+    assert_eq!(stage.session.problem(), None);
+}
+
+#[tokio::test]
+async fn a_rotated_refresh_token_is_kept_although_nobody_waits_any_more() {
+    let stage = Stage::signed_in();
+    stage.clock.turn(HOUR_MS);
+    stage.server.add(200, &reply(1, 3_600));
+    {
+        let waiting = stage.token();
+        tokio::pin!(waiting);
+        tokio::select! {
+            biased;
+            _ = &mut waiting => panic!("the renewal is under way"),
+            () = async { while stage.server.asked() == 0 { tokio::task::yield_now().await } } => {}
+        }
+    }
+    assert_eq!(stage.token().await.as_deref(), Ok("access-1"));
+    assert_eq!(stage.stored().refresh, Some(Secret::new("refresh-1")));
+    assert_eq!(stage.server.asked(), 1);
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args::Globals;
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup};
-use crate::text::clean;
+use crate::text::{clean, policy_text};
 
 /// List the configured accounts and whether they are signed in
 #[derive(Debug, Args)]
@@ -34,6 +34,9 @@ pub struct Row {
     /// Where the key of the encrypted tokens is: `keyring` or `key_file`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tokens_key: Option<KeyPlace>,
+    /// Why it is not synchronized, when the configuration forbids it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub policy: Option<&'static str>,
     /// How the tokens are kept, in words.
     #[serde(skip)]
     pub kept: Option<String>,
@@ -61,6 +64,10 @@ impl Accounts {
         for row in rows {
             missing_everywhere.extend(row.scopes_missing.iter().cloned());
             let (text, tone) = match (&row.problem, row.signed_in) {
+                _ if row.policy.is_some() => {
+                    let policy = row.policy.unwrap_or_default();
+                    (format!("not synchronized: {policy}"), Tone::Warning)
+                }
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
                 (None, true) if row.sign_in == SignInWay::Application => {
                     ("the application signs in by itself".to_owned(), Tone::Good)
@@ -120,6 +127,7 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
             ended: None,
             tokens_key: None,
             kept: None,
+            policy: policy_text(account),
             problem: problem.map(|problem| problem.to_string()),
         };
     }
@@ -143,6 +151,7 @@ pub fn row(setup: &Setup, account: &Effective) -> Row {
             SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
         },
         tokens_key: tokens.as_ref().and_then(|tokens| tokens.key),
+        policy: policy_text(account),
         kept: tokens.as_ref().map(|tokens| tokens.kept(system_keyring().name())),
         expires_at: tokens.and_then(|tokens| {
             chrono::DateTime::from_timestamp_millis(tokens.expires_at_ms).map(|at| at.to_rfc3339())

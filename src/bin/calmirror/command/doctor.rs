@@ -22,7 +22,7 @@ use crate::command::accounts;
 use crate::engine::{edges, runtime};
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup, config_path, data_dir, new_mirrors, read_config};
-use crate::text::{clean, plural, rough_span};
+use crate::text::{clean, plural, policy_text, rough_span};
 
 /// The longest a server is waited for.
 const REACH_TIMEOUT: Duration = Duration::from_secs(10);
@@ -100,6 +100,7 @@ impl Doctor {
         check_engine(&data_dir, &mut checks);
         let mut accounts = Vec::new();
         if let Some(config) = config {
+            let data_dir = data_dir.clone();
             let setup = Setup {
                 globals: globals.clone(),
                 config_path: config_path(globals)?,
@@ -118,7 +119,7 @@ impl Doctor {
                 write_bundle(path, &checks.all, &accounts, &setup)?;
             }
         } else if let Some(path) = &self.bundle {
-            write_private(path, bundle_head(&checks.all).to_string().as_bytes())?;
+            write_private(path, bundle_head(&checks.all, &Names::of(&data_dir, &[])).to_string().as_bytes())?;
         }
         print(output, &checks.all, accounts.len() > 1)?;
         if let Some(path) = &self.bundle {
@@ -200,10 +201,8 @@ fn check_engine(data_dir: &Path, checks: &mut Checks) {
 
 fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut Checks) {
     let name = &account.name;
-    if !account.is_synchronized() {
-        let origin = account.method.origin.text();
-        let message =
-            format!("the configuration forbids syncing (method {}, {origin})", account.method.value.code());
+    if let Some(reason) = policy_text(account) {
+        let message = format!("not synchronized: {reason}");
         checks.warn("policy", message, "nothing, if that is meant: queries go on answering");
     }
     let needs_sign_in = account.source.value == SourceKind::Microsoft365;
@@ -249,6 +248,10 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
     match FileVault::new(&setup.data_dir, name, edges.keyring.clone()).load() {
         Err(error @ VaultError::Keyring { .. }) => {
             checks.fail("tokens", error.to_string(), "open the keyring, then calmirror doctor again");
+        }
+        Err(error @ VaultError::Exposed { .. }) => {
+            let todo = format!("as it says; if somebody else may have read it, remove it, then {login}");
+            checks.fail("tokens", error.to_string(), todo);
         }
         Err(error) => checks.fail("tokens", error.to_string(), login),
         Ok(None) => checks.fail("tokens", "not signed in", login),
@@ -342,8 +345,10 @@ fn check_servers(
     }
     runtime.block_on(async {
         registration::check_registration(account, edges, checks).await;
-        if !account.is_application() && account.is_synchronized() {
-            registration::check_mailbox(setup, account, edges, checks).await;
+        match (account.is_synchronized(), account.is_application()) {
+            (true, true) => registration::check_mailbox_of_application(account, edges, checks).await,
+            (true, false) => registration::check_mailbox(setup, account, edges, checks).await,
+            (false, _) => {}
         }
     });
     if let Some(server_ms) = server_date {
@@ -415,14 +420,58 @@ fn print(output: &mut Output, checks: &[Check], has_several: bool) -> Result<(),
     output.table(&mut table)
 }
 
-fn bundle_head(checks: &[Check]) -> Value {
+/// Words that say who uses this program and where, and what a bundle says instead.
+struct Names(Vec<(String, String)>);
+
+impl Names {
+    fn of(data_dir: &Path, accounts: &[Effective]) -> Names {
+        let mut names = vec![(data_dir.to_string_lossy().into_owned(), "<data>".to_owned())];
+        let home = calmirror::system::home_dir().map(|home| home.to_string_lossy().into_owned());
+        names.extend(home.map(|home| (home, "~".to_owned())));
+        for (number, account) in accounts.iter().enumerate() {
+            let mut add =
+                |word: &str, kind: &str| names.push((word.to_owned(), format!("<{kind} {number}>")));
+            add(&account.name, "account");
+            add(account.user.as_deref().unwrap_or_default(), "user");
+            add(account.graph_app.as_ref().map(|app| app.value.as_str()).unwrap_or_default(), "application");
+            add(&account.client_id, "application id");
+            add(&account.tenant, "directory");
+        }
+        // The longest first: an address holds names.
+        names.sort_by_key(|(word, _)| std::cmp::Reverse(word.len()));
+        Names(names)
+    }
+
+    /// `text` with other words in place of the names, where they stand for themselves.
+    fn hidden(&self, text: &str) -> String {
+        self.0.iter().fold(text.to_owned(), |text, (word, instead)| replaced(&text, word, instead))
+    }
+}
+
+/// `text` with `instead` for each `word` that no letter or digit continues.
+fn replaced(text: &str, word: &str, instead: &str) -> String {
+    if word.len() < 2 {
+        return text.to_owned();
+    }
+    let mut parts = text.split(word);
+    let mut all = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let is_inside = all.chars().next_back().is_some_and(char::is_alphanumeric)
+            || part.chars().next().is_some_and(char::is_alphanumeric);
+        all.push_str(if is_inside { word } else { instead });
+        all.push_str(part);
+    }
+    all
+}
+
+fn bundle_head(checks: &[Check], names: &Names) -> Value {
     // Messages name paths and configured words; the words of a wrong configuration stay here.
     let checks: Vec<Value> = checks
         .iter()
         .map(|check| match (check.check, check.state) {
             ("config", _) => json!({ "check": check.check, "state": check.state }),
             _ => {
-                json!({ "check": check.check, "state": check.state, "message": without_home(&check.message) })
+                json!({ "check": check.check, "state": check.state, "message": names.hidden(&check.message) })
             }
         })
         .collect();
@@ -436,7 +485,7 @@ fn bundle_head(checks: &[Check]) -> Value {
 /// Everything is copied member by member: what is new in an answer is not in the bundle until somebody decides so.
 fn write_bundle(path: &Path, checks: &[Check], accounts: &[Effective], setup: &Setup) -> Result<(), Failure> {
     let kept = ["method", "allow_office365", "source", "window.past", "window.future", "presence.time_zone"];
-    let mut bundle = bundle_head(checks);
+    let mut bundle = bundle_head(checks, &Names::of(&setup.data_dir, accounts));
     let mut described = Vec::new();
     for (number, account) in accounts.iter().enumerate() {
         let settings: Vec<Value> = account
@@ -482,18 +531,22 @@ fn write_bundle(path: &Path, checks: &[Check], accounts: &[Effective], setup: &S
     Ok(write_private(path, text.as_bytes())?)
 }
 
-/// A home directory names its user.
-fn without_home(message: &str) -> String {
-    let home = calmirror::system::home_dir().map(|home| home.to_string_lossy().into_owned());
-    match home.filter(|home| home.len() > 1) {
-        Some(home) => message.replace(&home, "~"),
-        None => message.to_owned(),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_is_hidden_where_it_stands_for_itself() {
+        for (text, expected) in [
+            ("store /data/anna/tokens.enc", "store /data/<0>/tokens.enc"),
+            ("`anna`, anna", "`<0>`, <0>"),
+            ("annalen, hanna", "annalen, hanna"),
+            ("", ""),
+        ] {
+            assert_eq!(replaced(text, "anna", "<0>"), expected);
+        }
+        assert_eq!(replaced("as it is", "", "<0>"), "as it is");
+    }
 
     #[test]
     fn clocks_are_judged_by_how_far_they_are_apart() {

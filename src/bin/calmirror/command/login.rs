@@ -8,10 +8,10 @@ use crate::args::Globals;
 use crate::browser;
 use crate::command::accounts;
 use crate::command::loss::{Loss, accept_loss, refused};
-use crate::engine::{only, open};
+use crate::engine::{only, open_alone};
 use crate::output::{Output, Tone};
 use crate::setup::{Failure, Setup};
-use crate::text::{clean, rough_span};
+use crate::text::{clean, policy_text, rough_span};
 
 /// Sign an account in
 ///
@@ -57,11 +57,14 @@ impl Login {
             }
             return Ok(0);
         }
+        let other = if self.replace { OtherMailbox::Replace } else { OtherMailbox::Refuse };
+        if let Some(reason) = policy_text(&account) {
+            return Err(Failure::new(ErrorKind::Refused, format!("account `{}`: {reason}", account.name)));
+        }
+        let mut engine = open_alone(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
         if !globals.quiet {
             note_permissions(output, &account);
         }
-        let other = if self.replace { OtherMailbox::Replace } else { OtherMailbox::Refuse };
-        let mut engine = open(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
         if self.replace
             && let Loss::Refused(items) = accept_loss(&setup, &account, self.force, output)?
         {

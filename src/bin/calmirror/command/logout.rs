@@ -4,7 +4,7 @@ use serde_json::json;
 
 use crate::args::Globals;
 use crate::command::loss::{Loss, accept_loss, refused};
-use crate::engine::{only, open};
+use crate::engine::{only, open_alone};
 use crate::output::Output;
 use crate::setup::{Failure, Setup};
 
@@ -27,7 +27,7 @@ impl Logout {
     pub fn run(self, globals: &Globals, output: &mut Output) -> Result<u8, Failure> {
         let setup = Setup::load(globals)?;
         let account = setup.account()?;
-        let mut engine = open(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
+        let mut engine = open_alone(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
         let mut lost = 0;
         if self.wipe {
             match accept_loss(&setup, &account, self.force, output)? {

@@ -34,20 +34,20 @@ pub fn accept_loss(
         Err(_) if force => return Ok(Loss::Accepted(0)),
         Err(error) => return Err(Failure::Api(error)),
     };
-    if items.is_empty() || force {
-        return Ok(Loss::Accepted(items.len()));
+    if items.is_empty() {
+        return Ok(Loss::Accepted(0));
     }
     if !output.is_json() {
-        list(&items, setup.mirrors.now_ms(), output)?;
-        if io::stdin().is_terminal() && output.is_terminal() {
-            output.line(format!(
-                "Type `{}` to give them up, anything else to keep everything:",
-                account.name
-            ))?;
-            output.flush()?;
-            if is_yes(&account.name, &mut io::stdin().lock()) {
-                return Ok(Loss::Accepted(items.len()));
-            }
+        list(&items, force, setup.mirrors.now_ms(), output)?;
+    }
+    if force {
+        return Ok(Loss::Accepted(items.len()));
+    }
+    if !output.is_json() && io::stdin().is_terminal() && output.is_terminal() {
+        output.line(format!("Type `{}` to give them up, anything else to keep everything:", account.name))?;
+        output.flush()?;
+        if is_yes(&account.name, &mut io::stdin().lock()) {
+            return Ok(Loss::Accepted(items.len()));
         }
     }
     Ok(Loss::Refused(items))
@@ -64,8 +64,9 @@ pub fn refused(items: &[OutboxItem]) -> Failure {
     )
 }
 
-fn list(items: &[OutboxItem], now_ms: i64, output: &mut Output) -> Result<(), Failure> {
-    output.line("These edits are not on the server and would be lost:")?;
+fn list(items: &[OutboxItem], force: bool, now_ms: i64, output: &mut Output) -> Result<(), Failure> {
+    let fate = if force { "are given up" } else { "would be lost" };
+    output.line(format!("These edits are not on the server and {fate}:"))?;
     let mut table = plain_table(4, &[0, 1, 3]);
     for item in items {
         table.add_row([

@@ -185,6 +185,9 @@ fn advice(account: &AccountStatus, now_ms: i64) -> Vec<String> {
         let at = ago(Some(&error.at), now_ms);
         advice.push(match kind.as_str() {
             "sign_in_needed" if account.sign_in == SignInWay::Application => refused_text(&at),
+            "sign_in_needed" if account.signed_in => {
+                format!("the sign-in was refused ({at}); this says why: calmirror sync --account {name}")
+            }
             "sign_in_needed" | "unauthorized" => {
                 format!("the sign-in ended ({at}): calmirror login --account {name}")
             }

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 
 use calmirror::config::Effective;
-use calmirror::engine::{Edges, sign_in_site};
-use calmirror::flow::sign_in::{ClientKind, Redirect, Registration, Session, SignInError, fixed_bearer};
+use calmirror::engine::{Edges, NOT_LET_IN, application_site, sign_in_site};
+use calmirror::flow::sign_in::{
+    Application, ClientKind, Redirect, Registration, Session, SignInError, fixed_bearer,
+};
 use calmirror::model::Fault;
 use calmirror::ports::{Bearer, Vault};
 use calmirror::source::graph::{Graph, GraphSite};
@@ -140,9 +142,10 @@ pub(super) async fn check_mailbox(setup: &Setup, account: &Effective, edges: &Ed
     }
     // One renewal at a time, in all processes: the engine's lock is held meanwhile.
     let lock = EngineLock::take(&setup.data_dir);
+    let (http, clock) = (edges.http.clone(), edges.clock.clone());
+    let session = Arc::new(Session::new(sign_in_site(account), http, clock, vault as Arc<dyn Vault>));
     let bearer: Arc<dyn Bearer> = if lock.is_ok() {
-        let (http, clock) = (edges.http.clone(), edges.clock.clone());
-        Arc::new(Session::new(sign_in_site(account), http, clock, vault as Arc<dyn Vault>))
+        session.clone()
     } else if tokens.expires_at_ms > edges.clock.now_ms() {
         fixed_bearer(tokens.access)
     } else {
@@ -151,7 +154,44 @@ pub(super) async fn check_mailbox(setup: &Setup, account: &Effective, edges: &Ed
     };
     let Ok(site) = GraphSite::new(&account.graph_url.value, None) else { return };
     let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-    judge_mailbox(graph.calendars().await.map(|all| all.len()), &account.name, checks);
+    let calendars = graph.calendars().await.map(|all| all.len());
+    match session.problem() {
+        Some(problem) => checks.fail("mailbox", "the tokens cannot be renewed", problem.to_string()),
+        None => judge_mailbox(calendars, &account.name, checks),
+    }
+}
+
+/// The same for an account that an application reaches by itself.
+pub(super) async fn check_mailbox_of_application(account: &Effective, edges: &Edges, checks: &mut Checks) {
+    let (Some(site), Some(credential)) = (application_site(account), account.credential.clone()) else {
+        return;
+    };
+    let Edges { http, clock, entropy, .. } = edges.clone();
+    let application =
+        Arc::new(Application::new(site, credential, http.clone(), clock.clone(), entropy.clone()));
+    let Ok(site) = GraphSite::new(&account.graph_url.value, account.user.as_deref()) else { return };
+    let graph = Graph::new(site, http, application.clone() as Arc<dyn Bearer>, clock, entropy);
+    match graph.calendars().await.map(|all| all.len()) {
+        Err(Fault::SignInNeeded) => {
+            let problem = application.problem().map(|problem| problem.to_string());
+            let todo = problem.unwrap_or_else(|| NOT_LET_IN.to_owned());
+            checks.fail("mailbox", "the application is refused", todo);
+        }
+        Err(Fault::Refused { status: 403, code, .. }) => checks.fail(
+            "mailbox",
+            format!("access is denied ({})", clean(code.as_deref().unwrap_or("403"))),
+            format!(
+                "{PORTAL} > API permissions > Microsoft Graph > Application permissions: Calendars.ReadWrite, Grant admin consent; and let no access policy of Exchange leave this mailbox out"
+            ),
+        ),
+        Err(Fault::Refused { status: 404, code, .. })
+            if !code.as_deref().is_some_and(|code| NO_MAILBOX.contains(&code)) =>
+        {
+            let message = format!("there is no such user ({})", clean(code.as_deref().unwrap_or("404")));
+            checks.fail("mailbox", message, "compare `user` with Entra admin center > Users > User principal name");
+        }
+        calendars => judge_mailbox(calendars, &account.name, checks),
+    }
 }
 
 fn judge_mailbox(calendars: Result<usize, Fault>, name: &str, checks: &mut Checks) {
