@@ -109,8 +109,8 @@ impl fmt::Debug for Command {
 
 impl Command {
     /// The command with its names. They follow from what it says and from the channel's history, so that devices
-    /// with the same history agree; `account` keeps mailboxes apart.
-    pub(super) fn named(account: &str, mut command: Command) -> Command {
+    /// with the same history agree; `account` keeps mailboxes apart. `since_ms`: since when the timeline wants it.
+    pub(super) fn named(account: &str, since_ms: Option<i64>, mut command: Command) -> Command {
         let mut hasher = blake3::Hasher::new_derive_key("calmirror 2026 presence command");
         let mut field = |bytes: &[u8]| {
             hasher.update(&u64::try_from(bytes.len()).unwrap_or(u64::MAX).to_le_bytes());
@@ -121,7 +121,7 @@ impl Command {
         field(&command.generation.to_le_bytes());
         field(&[u8::from(command.is_release)]);
         field(command.set_wire().to_string().as_bytes());
-        field(&command.valid_from_ms.to_le_bytes());
+        field(&since_ms.unwrap_or(i64::MIN).to_le_bytes());
         field(&command.as_of_ms.unwrap_or(i64::MIN).to_le_bytes());
         let hash = hasher.finalize().to_hex();
         command.idempotency_key = hash.to_string();
