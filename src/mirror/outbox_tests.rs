@@ -234,7 +234,7 @@ fn an_event_made_here_keeps_its_id_through_the_answer_and_its_echo_and_leaving_t
     assert_eq!(desk.shown(), ["Dentist create"]);
     assert_eq!(desk.agenda()[0].remote_id, None);
     assert_eq!(desk.reader.counts().unwrap(), [(key("home"), 1)]);
-    desk.mirror.begin_sending(n, Some(b"body")).unwrap();
+    desk.mirror.begin_sending(n, |_| Some(b"body".to_vec())).unwrap();
     let edit = desk.mirror.edit(n).unwrap().unwrap();
     assert_eq!((edit.state, edit.body.as_deref()), (EditState::Sending, Some(&b"body"[..])));
     let row = made("remote", &edit);
@@ -263,7 +263,7 @@ fn a_create_whose_answer_was_lost_lands_when_its_event_comes_by_pull() {
     let mut desk = Desk::new();
     let n = desk.edit(LOCAL, create("Dentist"));
     let later = desk.edit(LOCAL, subject("Dentist, 2nd floor"));
-    desk.mirror.begin_sending(n, Some(b"body")).unwrap();
+    desk.mirror.begin_sending(n, |_| Some(b"body".to_vec())).unwrap();
     let row = made("remote", &desk.mirror.edit(n).unwrap().unwrap());
     desk.pull(vec![Change::Put(row)]);
     assert_eq!(desk.shown(), ["Dentist, 2nd floor update"]);
@@ -523,7 +523,7 @@ fn the_next_edit_is_the_oldest_that_nothing_holds_back() {
     desk.mirror.settle(o1, Settled::Dropped, NOW_MS).unwrap();
     assert_eq!(desk.next(), Some(whole), "an edit of the series goes before a later one of an instance");
     // What is unclear comes first, also before older ones that wait.
-    desk.mirror.begin_sending(whole, None).unwrap();
+    desk.mirror.begin_sending(whole, |_| None).unwrap();
     desk.mirror.postpone(b, &later(None, false)).unwrap();
     assert_eq!(desk.next(), Some(whole));
     desk.mirror.postpone(whole, &later(Some(NOW_MS + 50), true)).unwrap();
@@ -632,7 +632,7 @@ fn a_kill_between_two_commits_leaves_an_edit_as_it_was_before_the_second() {
     let n = desk.edit(LOCAL, create("Dentist"));
     let row = made("remote", &desk.mirror.edit(n).unwrap().unwrap());
     desk.mirror.break_after(1);
-    desk.mirror.begin_sending(n, Some(b"body")).unwrap();
+    desk.mirror.begin_sending(n, |_| Some(b"body".to_vec())).unwrap();
     assert!(desk.mirror.settle(n, created(&row), NOW_MS).is_err());
     assert!(desk.mirror.park(n, &problem("refused", Some(400)), NOW_MS).is_err());
     desk.mirror.break_never();
@@ -683,7 +683,7 @@ fn folding_into_an_edit_makes_it_new_and_one_under_way_is_left_alone() {
     let edit = desk.reader.edit(n).unwrap().unwrap();
     assert_eq!((edit.state, edit.problem, edit.notifies, edit.attempts), (EditState::Waiting, None, 2, 0));
     assert_eq!(desk.shown(), ["Early lunch update"]);
-    desk.mirror.begin_sending(n, None).unwrap();
+    desk.mirror.begin_sending(n, |_| None).unwrap();
     assert!(desk.editor.begin(NOW_MS).unwrap().replace(n, &to).is_err());
 }
 

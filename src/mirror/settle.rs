@@ -60,13 +60,33 @@ impl Mirror {
         outbox::counts(&self.conn).doing("counting edits")
     }
 
-    /// Notes that the request is about to be sent, and the body that each further try will repeat. On the disk when
-    /// this returns: after a power cut the edit is looked up before it is sent again.
-    pub fn begin_sending(&mut self, n: i64, body: Option<&[u8]>) -> Result<(), MirrorError> {
+    /// Marks an edit whose request is about to be sent, and reads it behind the mark, where nobody folds anything into
+    /// it any more. `body` makes what each try will repeat, unless an earlier one has. On the disk when this returns,
+    /// at the price of one flush: after a power cut the edit is looked up before it is sent again. `None`: it is gone.
+    pub fn begin_sending(
+        &mut self,
+        n: i64,
+        body: impl FnOnce(&OpenEdit) -> Option<Vec<u8>>,
+    ) -> Result<Option<OpenEdit>, MirrorError> {
         self.conn.execute_batch("PRAGMA synchronous = FULL").doing("noting how an edit stands")?;
-        let begun = outbox::begin(&self.conn, n, body);
+        let begun = self.mark(n, body);
         self.conn.execute_batch("PRAGMA synchronous = NORMAL").doing("noting how an edit stands")?;
         begun
+    }
+
+    fn mark(
+        &mut self,
+        n: i64,
+        body: impl FnOnce(&OpenEdit) -> Option<Vec<u8>>,
+    ) -> Result<Option<OpenEdit>, MirrorError> {
+        let tx = self.conn.transaction().doing("noting how an edit stands")?;
+        let Some(mut edit) = outbox::by_n(&tx, n)? else { return Ok(None) };
+        let made = if edit.body.is_none() { body(&edit) } else { None };
+        outbox::begin(&tx, n, made.as_deref())?;
+        tx.commit().doing("noting how an edit stands")?;
+        edit.state = EditState::Sending;
+        edit.body = edit.body.or(made);
+        Ok(Some(edit))
     }
 
     /// Nothing reached the server: the edit waits again as if it had not been tried.

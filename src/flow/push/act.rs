@@ -1,7 +1,8 @@
-use crate::flow::push::{Push, Stop};
+use crate::flow::push::Push;
 use crate::mirror::Settled;
 use crate::model::{EventRecord, Fault, Fields, Intent, Lookup, OpenEdit, RemoteId, Response};
 use crate::source::graph::{encode_create, encode_patch, meeting_body};
+use crate::zones::Zones;
 
 /// Why an edit was not carried out.
 pub(super) enum Refusal {
@@ -19,24 +20,21 @@ impl From<Fault> for Refusal {
 
 impl Push<'_> {
     /// Carries out an edit at the server.
-    pub(super) async fn act(&mut self, edit: &OpenEdit) -> Result<Result<Settled, Refusal>, Stop> {
-        if let Intent::Create(fields) = &edit.intent {
-            let body = self.create_body(edit, fields)?;
-            let created = self.graph.create(&edit.calendar_remote, &body).await;
-            return Ok(created
-                .map(|record| Settled::Created { record: Box::new(record) })
-                .map_err(Refusal::from));
+    pub(super) async fn act(&self, edit: &OpenEdit) -> Result<Settled, Refusal> {
+        if let (Intent::Create(_), Some(body)) = (&edit.intent, &edit.body) {
+            let record = self.graph.create(&edit.calendar_remote, body).await?;
+            return Ok(Settled::Created { record: Box::new(record) });
         }
         // One whose event has no id is never chosen.
         let Some(id) = &edit.remote else {
-            return Ok(Err(Refusal::Fault(Fault::Refused {
+            return Err(Refusal::Fault(Fault::Refused {
                 status: 404,
                 code: None,
                 retry_after: None,
                 claims: None,
-            })));
+            }));
         };
-        Ok(self.act_on(edit, id).await)
+        self.act_on(edit, id).await
     }
 
     async fn act_on(&self, edit: &OpenEdit, id: &RemoteId) -> Result<Settled, Refusal> {
@@ -78,18 +76,6 @@ impl Push<'_> {
         }
     }
 
-    /// The body of a create: made once, and the same bytes at each try.
-    fn create_body(&mut self, edit: &OpenEdit, fields: &Fields) -> Result<Vec<u8>, Stop> {
-        if let Some(body) = &edit.body {
-            return Ok(body.clone());
-        }
-        let made = edit.event.to_string();
-        let transaction_id = edit.transaction_id.as_deref().unwrap_or(&made);
-        let body = encode_create(fields, transaction_id, &self.ports.zones);
-        self.mirror.begin_sending(edit.n, Some(&body))?;
-        Ok(body)
-    }
-
     /// The new body of an online meeting, when the body of one is edited: its text as it was typed, and the part to
     /// join by as it stands on the server.
     async fn meeting_html(
@@ -123,6 +109,14 @@ impl Push<'_> {
             },
         }
     }
+}
+
+/// The body of a create: made once, and the same bytes at each try.
+pub(super) fn create_body(edit: &OpenEdit, zones: &Zones) -> Option<Vec<u8>> {
+    let Intent::Create(fields) = &edit.intent else { return None };
+    let made = edit.event.to_string();
+    let transaction_id = edit.transaction_id.as_deref().unwrap_or(&made);
+    Some(encode_create(fields, transaction_id, zones))
 }
 
 /// The row as the act will leave it. Where the server does not say so yet, the row has no version: whatever comes is

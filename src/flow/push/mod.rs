@@ -181,10 +181,10 @@ impl Push<'_> {
 
     /// Sends an edit; `round` counts how often that was done in this visit.
     async fn send(&mut self, n: i64, round: u32) -> Result<(), Stop> {
-        self.mirror.begin_sending(n, None)?;
-        // Behind the mark nobody folds anything into it: what is read now is what is sent.
-        let Some(edit) = self.mirror.edit(n)? else { return Ok(()) };
-        match self.act(&edit).await? {
+        let zones = &self.ports.zones;
+        let marked = self.mirror.begin_sending(n, |edit| act::create_body(edit, zones))?;
+        let Some(edit) = marked else { return Ok(()) };
+        match self.act(&edit).await {
             Ok(settled) => self.settle(&edit, settled),
             Err(act::Refusal::Fault(fault)) => Box::pin(self.refused(edit, fault, round)).await,
             // A meeting's body whose part for joining cannot be told from the rest.
