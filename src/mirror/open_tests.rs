@@ -29,6 +29,27 @@ fn only_its_owner_may_read_a_mirror() {
     }
 }
 
+/// Whoever closes a mirror last removes its log, also a foreign program that reads the views: a lost lock makes it
+/// believe that it is the last.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_reader_that_goes_costs_its_process_no_lock() {
+    use std::os::unix::fs::MetadataExt;
+    let dir = dir();
+    let path = dir.path().join("mirror.db");
+    let (mirror, _) = Mirror::open(&path, 0).unwrap();
+    let inode = format!(":{}", fs::metadata(&path).unwrap().ino());
+    let locks = || {
+        let all = fs::read_to_string("/proc/locks").unwrap();
+        let of_file = |line: &&str| line.split_whitespace().any(|word| word.ends_with(&inode));
+        all.lines().filter(of_file).count()
+    };
+    assert!(locks() > 0);
+    drop(crate::mirror::Reader::open(&path).unwrap());
+    assert!(locks() > 0, "the file is in use");
+    mirror.close().unwrap();
+}
+
 #[test]
 fn a_newer_file_is_refused_and_left_untouched() {
     let dir = dir();

@@ -188,13 +188,16 @@ impl Reader {
             return Err(MirrorError::Absent { path: path.to_path_buf() });
         }
         let unusable = |source| MirrorError::Io { path: path.to_path_buf(), source };
-        // SQLite names no cause: a missing permission and a folder in its place are said by the system.
-        let file = std::fs::File::open(path).map_err(unusable)?;
-        if file.metadata().map_err(unusable)?.is_dir() {
+        // Asked without opening it: a process that closes a file loses all locks it has on it, SQLite's too, and
+        // whoever else closes the mirror then takes it for unused and removes its log.
+        if std::fs::metadata(path).map_err(unusable)?.is_dir() {
             return Err(unusable(std::io::Error::from(std::io::ErrorKind::IsADirectory)));
         }
         match Reader::open_with(path, path.as_os_str(), OpenFlags::empty()) {
             Err(MirrorError::Sqlite { source, .. }) if is_not_writable(&source) => {
+                // SQLite names no cause: a missing permission is said by the system. No lock is lost where none
+                // could be had.
+                std::fs::File::open(path).map_err(unusable)?;
                 Reader::open_resting(path, source)
             }
             opened => opened,
@@ -268,12 +271,7 @@ impl Reader {
 
     /// The schema version of the file; zero before its first migration.
     pub(super) fn version(&self) -> Result<i32, MirrorError> {
-        let one = |sql| {
-            self.connection
-                .query_row(sql, [], |row| row.get::<_, i32>(0))
-                .map_err(|e| self.named("reading its schema version", e))
-        };
-        if one(SCHEMA_TABLE)? == 0 { Ok(0) } else { one(SCHEMA_VERSION) }
+        version_of(&self.connection).map_err(|e| self.named("reading its schema version", e))
     }
 
     /// Whether the file can hold edits. An engine may have brought it up since it was opened.
@@ -416,6 +414,12 @@ impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Reader").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+/// The schema version of a file; zero before its first migration.
+pub(super) fn version_of(conn: &Connection) -> rusqlite::Result<i32> {
+    let one = |sql| conn.query_row(sql, [], |row| row.get::<_, i32>(0));
+    if one(SCHEMA_TABLE)? == 0 { Ok(0) } else { one(SCHEMA_VERSION) }
 }
 
 /// Whether SQLite could not make what it needs beside the file.
