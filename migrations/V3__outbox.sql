@@ -40,6 +40,7 @@ CREATE INDEX outbox_by_after ON outbox (after_n) WHERE after_n IS NOT NULL;
 CREATE INDEX outbox_by_event ON outbox (event_key, n);
 CREATE INDEX outbox_by_series ON outbox (series_key, n) WHERE series_key IS NOT NULL;
 CREATE INDEX outbox_by_state ON outbox (state, n);
+CREATE INDEX outbox_by_transaction ON outbox (transaction_id) WHERE transaction_id IS NOT NULL;
 
 /* Both versions of what could not be merged. mine is a JSON intent, base and theirs are JSON rows; theirs is NULL
    when the event is gone there. */

@@ -1,6 +1,7 @@
 //! Records edits, from any process, beside the engine: a connection of its own, no lock, one short transaction an
 //! edit. What is committed is on the disk, power cut or not.
 
+use std::cmp::Ordering;
 use std::path::Path;
 use std::time::Duration;
 
@@ -10,7 +11,9 @@ use crate::mirror::calendar::{self, CalendarChoice};
 use crate::mirror::change::Feed;
 use crate::mirror::conflict::{self, ConflictRow};
 use crate::mirror::draft::{self, Painter, Told};
+use crate::mirror::open::plan_once;
 use crate::mirror::outbox::{self, NewEdit, Replacement};
+use crate::mirror::reader::version_of;
 use crate::mirror::record;
 use crate::mirror::reminder::{self, ReminderRow};
 use crate::mirror::{Doing, MirrorError, Reader, schema};
@@ -59,22 +62,33 @@ impl Editor {
     /// # Errors
     /// As [`Reader::open`], and [`MirrorError::Outdated`]: only the engine brings an older file up.
     pub fn open(path: &Path) -> Result<Editor, MirrorError> {
-        // A reader tells best what is wrong with a file.
-        let found = Reader::open(path)?.version()?;
-        if found < schema::KNOWN {
-            return Err(MirrorError::Outdated { path: path.to_path_buf(), found, known: schema::KNOWN });
-        }
+        Editor::connect(path).map_err(|error| match Reader::open(path) {
+            // A reader tells best what is wrong with a file.
+            Err(told) => told,
+            Ok(_) => error,
+        })
+    }
+
+    fn connect(path: &Path) -> Result<Editor, MirrorError> {
+        let doing = "opening it for edits";
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let conn = Connection::open_with_flags(path, flags).doing("opening it for edits")?;
-        conn.busy_timeout(BUSY_TIMEOUT).doing("opening it for edits")?;
+        let conn = Connection::open_with_flags(path, flags).doing(doing)?;
+        conn.busy_timeout(BUSY_TIMEOUT).doing(doing)?;
+        plan_once(&conn).doing(doing)?;
         conn.execute_batch(
             "PRAGMA foreign_keys = ON;
              PRAGMA synchronous = FULL;
              PRAGMA temp_store = MEMORY;
              PRAGMA trusted_schema = OFF;",
         )
-        .doing("opening it for edits")?;
-        Ok(Editor { conn, zones: Zones::bundled() })
+        .doing(doing)?;
+        let (found, known) = (version_of(&conn).doing(doing)?, schema::KNOWN);
+        let path = path.to_path_buf();
+        match found.cmp(&known) {
+            Ordering::Less => Err(MirrorError::Outdated { path, found, known }),
+            Ordering::Greater => Err(MirrorError::Newer { path, found, known }),
+            Ordering::Equal => Ok(Editor { conn, zones: Zones::bundled() }),
+        }
     }
 
     /// Uses these zones to show how an edit of a series moves its instances.

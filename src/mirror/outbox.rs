@@ -125,6 +125,7 @@ const RENEW: &str =
 #[cfg(test)]
 pub(super) const PLANNED: &[&str] = &[
     NEXT,
+    OPEN_CREATE,
     CONCERNING,
     SHOWING,
     CONCERNS,
