@@ -21,6 +21,9 @@ const SELECT: &str =
 const PLACE: &str = "SELECT c.id, coalesce((SELECT r.gen FROM round r WHERE r.calendar_id = c.id), c.gen, 0)
     FROM calendar c WHERE c.is_present = 1 AND c.id = coalesce(
         (SELECT e.calendar_id FROM event e WHERE e.key = ?2), (SELECT k.id FROM calendar k WHERE k.key = ?1))";
+const PLACE_IN: &str =
+    "SELECT c.id, coalesce((SELECT r.gen FROM round r WHERE r.calendar_id = c.id), c.gen, 0)
+    FROM calendar c WHERE c.is_present = 1 AND c.key = ?1";
 const CHOICE: &str = "SELECT key, remote_id, name, is_default, can_edit FROM calendar
     WHERE is_present = 1 AND (key = ?1 OR (?1 IS NULL AND is_default = 1)) ORDER BY id LIMIT 1";
 const PUT: &str = "INSERT INTO calendar (key, remote_id, name, color, owner_name, owner_address, is_default, can_edit, page_size)
@@ -123,6 +126,13 @@ pub(super) fn place(conn: &Connection, calendar: Key, event: Key) -> Result<Opti
             s.query_row((calendar.as_bytes(), event.as_bytes()), |row| Ok((row.get(0)?, row.get(1)?)))
                 .optional()
         })
+        .doing("reading a calendar")
+}
+
+/// The row of a calendar, and the generation of what is written there now.
+pub(super) fn place_in(conn: &Connection, calendar: Key) -> Result<Option<(i64, i64)>, MirrorError> {
+    conn.prepare_cached(PLACE_IN)
+        .and_then(|mut s| s.query_row([calendar.as_bytes()], |row| Ok((row.get(0)?, row.get(1)?))).optional())
         .doing("reading a calendar")
 }
 

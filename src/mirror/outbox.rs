@@ -111,6 +111,9 @@ const SET_PROBLEM: &str =
 const SET_BASE: &str = "UPDATE outbox SET base = ?2, remote_id = coalesce(?3, remote_id) WHERE n = ?1";
 const SET_FIELDS: &str = "UPDATE outbox SET intent = ?2, fields = ?3 WHERE n = ?1";
 const SET_NOTIFIES: &str = "UPDATE outbox SET notifies = ?2 WHERE n = ?1";
+const READDRESS: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
+        (SELECT c.key, c.remote_id FROM calendar c WHERE c.key = ?2)
+    WHERE event_key = ?1 AND EXISTS (SELECT 1 FROM calendar c WHERE c.key = ?2)";
 /// An event that moved between calendars is addressed where it is.
 const REHOME: &str = "UPDATE outbox SET (calendar_key, calendar_remote_id) =
         (SELECT c.key, c.remote_id FROM event e CROSS JOIN calendar c ON c.id = e.calendar_id WHERE e.key = ?1)
@@ -138,6 +141,7 @@ pub(super) const PLANNED: &[&str] = &[
     SET_NOTIFIES,
     FOLLOW,
     REHOME,
+    READDRESS,
 ];
 
 /// An edit to be recorded.
@@ -498,6 +502,11 @@ pub(super) fn recount(conn: &Connection, n: i64) -> Result<(), MirrorError> {
 
 pub(super) fn rehome(conn: &Connection, event: Key) -> Result<(), MirrorError> {
     run(conn, REHOME, [event.as_bytes()]).map(|_| ())
+}
+
+/// The edits of an event are for this calendar from now on.
+pub(super) fn readdress(conn: &Connection, event: Key, calendar: Key) -> Result<(), MirrorError> {
+    run(conn, READDRESS, (event.as_bytes(), calendar.as_bytes())).map(|_| ())
 }
 
 pub(super) fn renew(conn: &Connection, n: i64) -> Result<(), MirrorError> {

@@ -155,6 +155,24 @@ impl Mirror {
         })
     }
 
+    /// The event of an edit was found in another calendar, `theirs` as the server has it there: the row is that one's
+    /// now, and so are all open edits of the event.
+    pub fn relocate(
+        &mut self,
+        n: i64,
+        calendar: Key,
+        theirs: &EventRecord,
+        now_ms: i64,
+    ) -> Result<(), MirrorError> {
+        self.about(n, now_ms, "moving an edit to another calendar", |hand, edit| {
+            if let Some(place) = calendar::place_in(hand.conn, calendar)? {
+                outbox::readdress(hand.conn, edit.event, calendar)?;
+                hand.write_at(place, edit, theirs.clone())?;
+            }
+            hand.redraw(edit.event)
+        })
+    }
+
     /// Records what could not be merged. What the server has becomes the row and the base; without it the row goes
     /// and the edit stays. Undecided, the edit is parked with what is `remaining` of it; decided, that is sent, or
     /// the edit is dropped when nothing is. Answers the number of the conflict.
@@ -267,9 +285,18 @@ impl Hand<'_> {
     /// Writes a row as a pull does. Without its calendar (a new file that has not listed them yet) the next round
     /// brings it.
     fn write(&self, edit: &OpenEdit, record: EventRecord) -> Result<(), MirrorError> {
-        let Some((calendar_id, generation)) = calendar::place(self.conn, edit.calendar, edit.event)? else {
-            return Ok(());
-        };
+        match calendar::place(self.conn, edit.calendar, edit.event)? {
+            Some(place) => self.write_at(place, edit, record),
+            None => Ok(()),
+        }
+    }
+
+    fn write_at(
+        &self,
+        (calendar_id, generation): (i64, i64),
+        edit: &OpenEdit,
+        record: EventRecord,
+    ) -> Result<(), MirrorError> {
         let is_series = record.kind == EventKind::Master;
         let frame = Frame { calendar_id, generation, pass: Pass::Recheck };
         let mut incoming = prepare(vec![Change::Put(record)], frame.pass);

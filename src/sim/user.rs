@@ -12,7 +12,8 @@ use crate::config::{Config, Effective};
 use crate::emulator::InMemory;
 use crate::mirror::Reader;
 use crate::model::{
-    Answer, AttendeeType, EditState, Invitee, Keep, Key, Person, Policy, Reminder, Response, ShowAs,
+    Answer, AttendeeType, EditState, EventKind, Invitee, Keep, Key, Person, Policy, Reminder, Response,
+    ShowAs,
 };
 use crate::ports::{Clock, Entropy};
 use crate::zones::Zones;
@@ -51,6 +52,8 @@ pub(super) struct User {
     account: Effective,
     pub policy: Policy,
     wishes: BTreeMap<String, Wish>,
+    /// Single events that the user deleted, and did not decide about again.
+    deleted: BTreeSet<Key>,
 }
 
 /// Every request body that was on its way, to find a wish in what the server applied.
@@ -68,7 +71,7 @@ impl User {
         let mirrors =
             Mirrors::new(config, dir.to_path_buf(), clock, Zones::bundled(), Some("UTC".to_owned()))
                 .with_entropy(entropy);
-        Ok(User { mirrors, account, policy, wishes: BTreeMap::new() })
+        Ok(User { mirrors, account, policy, wishes: BTreeMap::new(), deleted: BTreeSet::new() })
     }
 
     /// One act. What a rule of the product refuses is an outcome, too.
@@ -206,6 +209,9 @@ impl User {
         let call = RemoveCall { id: event.id.to_string(), ..RemoveCall::default() };
         self.mirrors.remove(&self.account, &call)?;
         self.give_up(event.id);
+        if event.kind == EventKind::Single {
+            self.deleted.insert(event.id);
+        }
         Ok(())
     }
 
@@ -248,6 +254,7 @@ impl User {
         } else {
             self.mirrors.discard_edit(&self.account, edit.n)?;
             self.give_up(edit.event);
+            self.deleted.remove(&edit.event);
         }
         Ok(())
     }
@@ -261,6 +268,7 @@ impl User {
         let keep = rng.choice([Keep::Mine, Keep::Theirs, Keep::Both]).unwrap_or(Keep::Theirs);
         self.mirrors.resolve_conflict(&self.account, ResolveCall { n: conflict.n, keep })?;
         self.give_up(conflict.event);
+        self.deleted.remove(&conflict.event);
         Ok(())
     }
 
@@ -308,6 +316,14 @@ impl User {
             let count = server.with(|world| world.created_count(0, transaction));
             if count > 1 {
                 return Err(format!("the create {transaction} was done {count} times"));
+            }
+        }
+        for key in &self.deleted {
+            let is_shown = reader.event(*key).map_err(|error| error.to_string())?.is_some();
+            let is_kept = open.iter().any(|edit| edit.event == *key)
+                || conflicts.iter().any(|conflict| conflict.event == *key);
+            if is_shown && !is_kept {
+                return Err(format!("{key} was deleted here and is there again without a word"));
             }
         }
         let sent = sent.lock().unwrap_or_else(PoisonError::into_inner);

@@ -596,6 +596,39 @@ fn overlapping_edits_keep_both_versions() {
 }
 
 #[test]
+fn an_edit_follows_its_event_to_the_calendar_that_another_device_moved_it_to() {
+    let fields = |subject: &str| Fields { subject: Some(subject.to_owned()), ..Fields::default() };
+    let accept = Intent::Respond { answer: Answer::Accept, comment: String::new(), is_silent: false };
+    for intent in [Intent::Update(fields("mine")), Intent::Delete, accept] {
+        let mut desk = Desk::new();
+        let team = desk.theirs(Edit::AddCalendar { name: "Team".to_owned() });
+        let id = match &intent {
+            Intent::Respond { .. } => desk.invitation("before"),
+            _ => desk.single("before"),
+        };
+        desk.pull();
+        let key = desk.key(&id);
+        desk.wish(key, intent.clone());
+        desk.theirs(Edit::Move { id: id.clone(), calendar: team.clone() });
+        let report = desk.push();
+        assert_eq!((report.pushed, report.parked, report.conflicts), (1, 0, 0), "{intent:?}");
+        assert_eq!(desk.reader().outbox().unwrap(), []);
+        if let Some(row) = desk.rows().first() {
+            assert_eq!((row.key, row.calendar), (key, Key::of_remote(&team)), "{intent:?}");
+        }
+        desk.clock.turn(HOUR_MS);
+        desk.pull();
+        match intent {
+            Intent::Delete => assert_eq!(desk.rows(), []),
+            Intent::Update(_) => {
+                assert_eq!((subject_of(&desk.row()), desk.row().key), ("mine".to_owned(), key))
+            }
+            _ => assert_eq!(desk.row().details.response.code(), "accepted"),
+        }
+    }
+}
+
+#[test]
 fn deleted_there_keeps_the_edit() {
     for policy in [Policy::Theirs, Policy::Mine, Policy::Ask] {
         let mut desk = Desk::new();

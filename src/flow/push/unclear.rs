@@ -1,11 +1,13 @@
 use crate::flow::push::step::{Finding, UNCLEAR_WAIT_MS, Why, is_held, weigh};
 use crate::flow::push::{Push, ROTATED_WAIT, ROUNDS_MAX, Stop};
 use crate::mirror::{Postponed, Settled};
-use crate::model::{EventRecord, Fault, Intent, Lookup, OpenEdit, Problem};
+use crate::model::{EventRecord, Fault, Intent, Lookup, OpenEdit, Problem, RemoteId};
 use crate::retry::{WriteVerdict, judge_write};
 
 /// The time between two looks at an act that mails people.
 const LOOK_AGAIN_MS: i64 = 30_000;
+/// Calendars in which an event is looked for that is not where it was. With more, the user decides.
+const CALENDARS_SEARCHED_MAX: usize = 50;
 
 impl Push<'_> {
     /// Looks an edit up at the server: what it finds decides whether it is done, sent (again), merged or given to the
@@ -32,7 +34,7 @@ impl Push<'_> {
         let Some(id) = edit.remote.clone() else { return self.park_as(&edit, "not_found") };
         match self.graph.read(&edit.calendar_remote, &id).await {
             Ok(Lookup::Found(theirs)) => self.found(edit, *theirs, why, fault, round).await,
-            Ok(Lookup::Missing) => self.absent(edit),
+            Ok(Lookup::Missing) => self.missing(edit, &id, (why, fault, round)).await,
             // It is there; what it says is beyond this version, and what was wanted of it was said by its version.
             Ok(Lookup::Unreadable(_)) => match &edit.intent {
                 Intent::Delete | Intent::Snooze { .. } | Intent::Dismiss => {
@@ -44,9 +46,45 @@ impl Push<'_> {
                 | Intent::Respond { .. }
                 | Intent::Forward { .. } => self.park_as(&edit, "unclear"),
             },
-            Err(failed) if judge_write(&failed) == WriteVerdict::Gone => self.absent(edit),
+            Err(failed) if judge_write(&failed) == WriteVerdict::Gone => {
+                self.missing(edit, &id, (why, fault, round)).await
+            }
             Err(failed) => self.look_failed(edit, failed).await,
         }
+    }
+
+    /// The event is not where it was. It may have been moved to another calendar, where it has the same id: only what
+    /// is in none of them is gone.
+    async fn missing(
+        &mut self,
+        edit: OpenEdit,
+        id: &RemoteId,
+        (why, fault, round): (Why, Option<Fault>, u32),
+    ) -> Result<(), Stop> {
+        let mut others = self.mirror.calendars()?;
+        others.retain(|calendar| calendar.remote_id != edit.calendar_remote);
+        let is_all = others.len() <= CALENDARS_SEARCHED_MAX;
+        for calendar in others.into_iter().take(CALENDARS_SEARCHED_MAX) {
+            match self.graph.read(&calendar.remote_id, id).await {
+                Ok(Lookup::Found(theirs)) => {
+                    self.mirror.relocate(edit.n, calendar.key, &theirs, self.now_ms())?;
+                    let Some(edit) = self.mirror.edit(edit.n)? else { return Ok(()) };
+                    return self.found(edit, *theirs, why, fault, round).await;
+                }
+                Ok(Lookup::Missing) => {}
+                Ok(Lookup::Unreadable(_)) => return self.park_as(&edit, "unclear"),
+                Err(failed) => match judge_write(&failed) {
+                    // A calendar that denies a look has nothing of ours.
+                    WriteVerdict::Gone | WriteVerdict::Park => {}
+                    WriteVerdict::NotSent
+                    | WriteVerdict::Wait { .. }
+                    | WriteVerdict::Look { .. }
+                    | WriteVerdict::Reread
+                    | WriteVerdict::SignIn => return self.look_failed(edit, failed).await,
+                },
+            }
+        }
+        if is_all { self.absent(edit) } else { self.park_as(&edit, "not_found") }
     }
 
     async fn found(
