@@ -31,7 +31,9 @@ fn block(html: &str) -> Option<&str> {
     // Bytes stay where they are: only ASCII letters change.
     let lower = html.to_ascii_lowercase();
     let Some(class_at) = lower.find(BLOCK_CLASS) else {
-        let may_hold_one = lower.contains("http") || rule(&lower).is_some();
+        // An address to join by, not the `http-equiv` that Exchange writes into every head.
+        let may_hold_one =
+            ["http://", "https://"].iter().any(|scheme| lower.contains(scheme)) || rule(&lower).is_some();
         return (!may_hold_one).then_some("");
     };
     let start = lower.get(..class_at)?.rfind("<div")?;

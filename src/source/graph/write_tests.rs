@@ -353,6 +353,11 @@ fn a_block_that_cannot_be_told_apart_is_not_guessed() {
         meeting_body("<html><body>plain</body></html>", "new").unwrap(),
         "<html><body>new<br>\n</body></html>"
     );
+    assert_eq!(
+        meeting_body("<html><head><meta http-equiv=\"Content-Type\"></head><body>plain</body></html>", "new")
+            .unwrap(),
+        "<html><body>new<br>\n</body></html>"
+    );
 }
 
 proptest::proptest! {
