@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use serde::Serialize;
 
 use crate::model::{ShowAs, coded::coded};
-use crate::presence::fold::fold;
 use crate::presence::settings::{PresenceSettings, Rule, RuleOutcome, When};
 use crate::presence::target::Lines;
+use crate::presence::when::folded;
 use crate::presence::{ActuatorKind, Channel, StatusText, simple};
 
 /// Numbers that reach rescue services in most countries; a forwarding to them is hardly meant.
@@ -280,25 +280,4 @@ fn covers(wide: &When, narrow: &When) -> bool {
         && wide.max_duration.is_none_or(|max| narrow.max_duration.is_some_and(|own| own <= max))
         && list(&wide.weekday, &narrow.weekday)
         && list(&wide.event_type, &narrow.event_type)
-}
-
-/// With texts as they are compared.
-fn folded(when: &When) -> When {
-    let mut when = when.clone();
-    for list in [
-        &mut when.category,
-        &mut when.category_none,
-        &mut when.subject_contains,
-        &mut when.subject_prefix,
-        &mut when.subject_word,
-        &mut when.location_contains,
-        &mut when.calendar,
-        &mut when.organizer,
-        &mut when.organizer_domain,
-    ] {
-        for text in list {
-            *text = fold(text);
-        }
-    }
-    when
 }

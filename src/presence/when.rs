@@ -56,30 +56,36 @@ impl<'e> Matched<'e> {
     }
 }
 
+/// The rule's `when` with its texts as they are compared.
+pub(super) fn folded(when: &When) -> When {
+    let mut when = when.clone();
+    for list in [
+        &mut when.category,
+        &mut when.category_none,
+        &mut when.subject_contains,
+        &mut when.subject_prefix,
+        &mut when.subject_word,
+        &mut when.location_contains,
+        &mut when.calendar,
+        &mut when.organizer,
+        &mut when.organizer_domain,
+    ] {
+        for text in list {
+            *text = fold(text);
+        }
+    }
+    for text in when.category.iter_mut().chain(&mut when.category_none).chain(&mut when.subject_word) {
+        *text = text.trim().to_owned();
+    }
+    for text in &mut when.subject_prefix {
+        *text = text.trim_start().to_owned();
+    }
+    when
+}
+
 impl Matcher {
     pub(super) fn new(when: &When) -> Matcher {
-        let mut when = when.clone();
-        for list in [
-            &mut when.category,
-            &mut when.category_none,
-            &mut when.subject_contains,
-            &mut when.subject_prefix,
-            &mut when.subject_word,
-            &mut when.location_contains,
-            &mut when.calendar,
-            &mut when.organizer,
-            &mut when.organizer_domain,
-        ] {
-            for text in list {
-                *text = fold(text);
-            }
-        }
-        for text in when.category.iter_mut().chain(&mut when.category_none).chain(&mut when.subject_word) {
-            *text = text.trim().to_owned();
-        }
-        for text in &mut when.subject_prefix {
-            *text = text.trim_start().to_owned();
-        }
+        let when = folded(when);
         let needs_content = needs_content(&when);
         Matcher { when, needs_content }
     }
