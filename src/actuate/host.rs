@@ -1,4 +1,5 @@
-use crate::ports::{Actuator, Outcome, Pending};
+use crate::actuate::{Actuator, Outcome};
+use crate::ports::Pending;
 use crate::presence::Command;
 
 /// The program this library is bundled into, when it asks by the local API.

@@ -13,6 +13,7 @@
 //! Nothing is kept here but what saves work: which command an actuator has carried out, so that the retry for
 //! another one leaves it alone, and when Teams will forget.
 
+mod actuator;
 mod host;
 mod program;
 mod teams;
@@ -26,11 +27,12 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::ports::{Actuator, Cause, Clock, Http, Outcome, Pending};
+use crate::ports::{Clock, Http, Pending};
 use crate::presence::{self, ActuatorKind, Channel, Command, Value};
 use crate::source::graph::Graph;
 use crate::zones::Zone;
 
+pub use actuator::{Actuator, Cause, Outcome};
 pub use host::Host;
 pub use program::Program;
 pub use teams::{PRESENCE_SCOPE, Teams};

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::io::AsyncWriteExt;
 use tokio::process::Child;
 
-use crate::ports::{Actuator, Cause, Outcome, Pending};
+use crate::actuate::{Actuator, Cause, Outcome};
+use crate::ports::Pending;
 use crate::presence::Command;
 use crate::zones::Zone;
 

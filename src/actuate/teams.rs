@@ -3,8 +3,9 @@ use std::time::Duration;
 
 use tokio::sync::OnceCell;
 
+use crate::actuate::{Actuator, Cause, Outcome};
 use crate::model::Fault;
-use crate::ports::{Actuator, Cause, Clock, Outcome, Pending};
+use crate::ports::{Clock, Pending};
 use crate::presence::{Availability, Command, Value};
 use crate::source::graph::{Graph, Preferred, Reached, reached};
 

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use ring::hmac;
 
+use crate::actuate::{Actuator, Cause, Outcome};
 use crate::model::{Broken, Fault, Secret, Unreadable, guarded_url};
-use crate::ports::{Actuator, Cause, Http, HttpError, Method, Outcome, Pending, Reply, Request};
+use crate::ports::{Http, HttpError, Method, Pending, Reply, Request};
 use crate::presence::{Command, is_in_order};
 use crate::system::{Readers, read_secret_file, secret_in_environment};
 use crate::zones::{Zone, parse_time};

@@ -3,8 +3,6 @@
 //! The engine wires the real ones together; `sim` gives the same flows a server in memory, a paused clock and
 //! a seeded roll. Every future is `Send`, so that fetching may run beside writing.
 
-mod actuator;
-
 use std::future::Future;
 use std::pin::Pin;
 use std::time::Duration;
@@ -12,8 +10,6 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use crate::model::{Broken, Fault, Secret, Unreadable};
-
-pub use actuator::{Actuator, Cause, Outcome};
 
 /// A boxed future, so that ports can be trait objects.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;

@@ -7,13 +7,15 @@ use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use calmirror::actuate::{Actuators, Host, SIGNATURE_HEADER, Surroundings, Teams, Webhook};
+use calmirror::actuate::{
+    Actuator, Actuators, Cause, Host, Outcome, SIGNATURE_HEADER, Surroundings, Teams, Webhook,
+};
 use calmirror::emulator::{
     Options, PresenceAct, RequestKind, Rule, Running, SignIn, Source, What, When, World, serve,
 };
 use calmirror::http::HttpClient;
 use calmirror::model::{AutomaticReplies, Fault, Secret};
-use calmirror::ports::{Actuator, Bearer, Cause, Clock, Http, HttpError, Outcome, Pending, Reply, Request};
+use calmirror::ports::{Bearer, Clock, Http, HttpError, Pending, Reply, Request};
 use calmirror::presence::{self, ActuatorKind, Availability, Channel, Command, Value};
 use calmirror::source::graph::{Graph, GraphSite};
 use calmirror::system::SystemEntropy;
