@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use crate::api::presence::{AckCall, ChooseCall, ObserveCall, PresenceAnswer, PresenceCall};
 use crate::api::wish::FieldsCall;
 use crate::api::{ConflictItem, Error, Event, Mirrors, OutboxItem, ReminderItem};
 use crate::model::coded::coded;
@@ -38,6 +39,14 @@ pub enum Act {
     Snooze(SnoozeCall),
     /// Ends a reminder: the event's id.
     Dismiss(String),
+    /// Chooses a presence profile by hand.
+    Choose(ChooseCall),
+    /// Takes that back.
+    ClearChoice(PresenceCall),
+    /// Reports what is forwarded.
+    Observe(ObserveCall),
+    /// Answers a command that was handed over.
+    Acknowledge(AckCall),
 }
 
 /// A new event.
@@ -182,6 +191,8 @@ pub enum ActAnswer {
     Conflict(Box<ConflictItem>),
     /// To what concerns a reminder.
     Reminder(Box<ReminderItem>),
+    /// To what concerns presence.
+    Presence(Box<PresenceAnswer>),
 }
 
 impl Mirrors {
@@ -206,6 +217,10 @@ impl Mirrors {
             Act::Resolve(call) => ActAnswer::Conflict(Box::new(self.resolve_conflict(account, *call)?)),
             Act::Snooze(call) => ActAnswer::Reminder(Box::new(self.snooze(account, call)?)),
             Act::Dismiss(id) => ActAnswer::Reminder(Box::new(self.dismiss(account, id)?)),
+            Act::Choose(call) => ActAnswer::Presence(Box::new(self.choose(account, call)?)),
+            Act::ClearChoice(call) => ActAnswer::Presence(Box::new(self.clear_choice(account, call)?)),
+            Act::Observe(call) => ActAnswer::Presence(Box::new(self.observe(account, call)?)),
+            Act::Acknowledge(call) => ActAnswer::Presence(Box::new(self.acknowledge(account, call)?)),
         })
     }
 }

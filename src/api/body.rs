@@ -6,6 +6,7 @@ use crate::api::act::{
     Act, AddCall, EditCall, ForwardCall, OutboxAct, OutboxCall, RemoveCall, ResolveCall, RespondCall,
     SnoozeCall,
 };
+use crate::api::presence::{AckCall, ChooseCall, ObserveCall, PresenceCall};
 use crate::api::wish::FieldsCall;
 use crate::api::{Error, ErrorKind};
 use crate::model::{Answer, AttendeeType, Invitee, Keep, Person, Reminder};
@@ -66,6 +67,23 @@ impl Act {
                 Act::Snooze(SnoozeCall { id, span })
             }
             "dismiss" => Act::Dismiss(id),
+            "choose" => Act::Choose(ChooseCall {
+                profile: members.take_text("profile")?.unwrap_or_default(),
+                until: members.take_time("until")?,
+                span: members.take_time("for")?,
+                is_until_changed: members.take_bool("until_changed")?.unwrap_or(false),
+                place: PresenceCall { at: None, tz: members.take_time("tz")? },
+            }),
+            "clear_choice" => Act::ClearChoice(PresenceCall::default()),
+            "observe" => Act::Observe(ObserveCall {
+                target: members.take_text("forwarding")?.unwrap_or_default(),
+                place: PresenceCall::default(),
+            }),
+            "acknowledge" => {
+                let is_applied =
+                    members.take_bool("applied")?.ok_or_else(|| wrong("applied", "true or false"))?;
+                Act::Acknowledge(AckCall { id, is_applied })
+            }
             _ => return Err(Error::new(ErrorKind::NotFound, "there is no such act")),
         };
         members.end()?;

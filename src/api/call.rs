@@ -12,8 +12,9 @@ use serde::Serialize;
 use crate::api::look::check_year;
 use crate::api::{
     AccountFacts, AgendaAnswer, AgendaAsk, BusyAsk, ChangeLine, ConflictItem, EngineStatus, Error, ErrorKind,
-    Event, FreeAsk, ListAnswer, Look, NetworkState, OutboxItem, ReminderItem, RemindersCall, SearchAsk,
-    SignInWay, Slot, StatusAnswer, open_mirror, resolve_time, resolve_zone,
+    Event, FreeAsk, ListAnswer, Look, NetworkState, OutboxItem, PresenceAnswer, PresenceCall, ReminderItem,
+    RemindersCall, SearchAsk, SignInWay, Slot, StatusAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
+    open_mirror, resolve_time, resolve_zone,
 };
 use crate::config::{Config, Effective, SourceKind, TimeOfDay, Weekday, parse_span};
 use crate::flow::look;
@@ -60,6 +61,12 @@ pub enum Call {
     Conflict(i64),
     /// The reminders.
     Reminders(RemindersCall),
+    /// What is shown and forwarded now.
+    Presence(PresenceCall),
+    /// The same over a stretch of time.
+    PresenceTimeline(TimelineCall),
+    /// Why it is so.
+    PresenceWhy(PresenceCall),
     /// Health of every account.
     Status,
 }
@@ -160,6 +167,12 @@ pub enum Answer {
     Conflict(Box<ConflictItem>),
     /// To `reminders`.
     Reminders(ListAnswer<ReminderItem>),
+    /// To `presence now`.
+    Presence(Box<PresenceAnswer>),
+    /// To `presence timeline`.
+    PresenceTimeline(TimelineAnswer),
+    /// To `presence why`.
+    PresenceWhy(Box<WhyAnswer>),
     /// To `status`.
     Status(StatusAnswer),
 }
@@ -209,6 +222,13 @@ impl Call {
                 within: values.take("within")?,
                 tz: values.take("tz")?,
             }),
+            "presence" => Call::Presence(values.take_place()?),
+            "presence_timeline" => Call::PresenceTimeline(TimelineCall {
+                from: values.take("from")?,
+                to: values.take("to")?,
+                place: values.take_place()?,
+            }),
+            "presence_why" => Call::PresenceWhy(values.take_place()?),
             "status" => Call::Status,
             _ => return Err(Error::new(ErrorKind::NotFound, "there is no such call")),
         };
@@ -251,6 +271,10 @@ impl Values {
             None | Some("false" | "0") => Ok(false),
             Some(_) => Err(Error::new(ErrorKind::Usage, format!("`{name}` must be true or false"))),
         }
+    }
+
+    fn take_place(&mut self) -> Result<PresenceCall, Error> {
+        Ok(PresenceCall { at: self.take("at")?, tz: self.take("tz")? })
     }
 
     fn take_range(&mut self) -> Result<RangeCall, Error> {
@@ -379,6 +403,9 @@ impl Mirrors {
             Call::Conflicts => Answer::Conflicts(self.conflicts(&account)?),
             Call::Conflict(n) => Answer::Conflict(Box::new(self.conflict(&account, *n)?)),
             Call::Reminders(call) => Answer::Reminders(self.reminders(&account, call)?),
+            Call::Presence(call) => Answer::Presence(Box::new(self.presence(&account, call)?)),
+            Call::PresenceTimeline(call) => Answer::PresenceTimeline(self.presence_timeline(&account, call)?),
+            Call::PresenceWhy(call) => Answer::PresenceWhy(Box::new(self.presence_why(&account, call)?)),
             Call::Status => Answer::Status(self.status(Some(&account.name))?),
         })
     }

@@ -14,6 +14,7 @@ mod edit;
 mod error;
 mod look;
 mod outbox;
+mod presence;
 mod reminder;
 mod wish;
 
@@ -34,6 +35,11 @@ pub use error::{Error, ErrorKind};
 pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
 
 pub use outbox::{OutboxItem, ProblemAnswer};
+pub(crate) use presence::mailbox_name;
+pub use presence::{
+    AckCall, ChooseCall, CommandState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall, PresenceAnswer,
+    PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
+};
 pub use reminder::{ReminderItem, ReminderState, RemindersCall};
 pub use wish::FieldsCall;
 

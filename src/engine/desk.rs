@@ -1,7 +1,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::api::{Error, ErrorKind, SyncDone};
+use crate::actuate::{Actuators, Surroundings};
+use crate::api::{Error, ErrorKind, SyncDone, mailbox_name};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
 use crate::engine::office::Fleet;
 use crate::engine::watch::Urgency;
@@ -9,6 +10,7 @@ use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
+use crate::flow::presence::{Keeper, policy};
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
@@ -20,6 +22,7 @@ use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
 use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
 use crate::source::graph::{Graph, GraphSite};
+use crate::system::program_environment;
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
 
@@ -115,6 +118,29 @@ impl Desk {
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
+    }
+
+    /// Keeps this account's presence, beside whatever the desk does.
+    pub(super) fn keeper(&self) -> Keeper {
+        let settings = &self.effective.presence;
+        let around = Surroundings {
+            http: self.edges.http.clone(),
+            graph: Some(self.graph.clone()),
+            clock: self.edges.clock.clone(),
+            folder: self.folder.clone(),
+            environment: program_environment(),
+            zone: self.zone.clone(),
+            host: None,
+        };
+        Keeper {
+            account: mailbox_name(&self.effective).to_owned(),
+            user: self.effective.user.clone(),
+            path: self.folder.join(MIRROR_FILE),
+            policy: policy(settings, &self.zone),
+            actuators: Arc::new(Actuators::new(settings.actuators.as_deref().unwrap_or_default(), &around)),
+            entropy: self.edges.entropy.clone(),
+            clock: self.edges.clock.clone(),
+        }
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.

@@ -12,11 +12,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::actuate::Outcome;
 use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::Config;
 use crate::flow::Progress;
+use crate::flow::presence::{Due, Ticked};
 use crate::model::Key;
 use crate::ports::{Clock, Entropy, Http, Keyring};
+use crate::presence::Channel;
 use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
@@ -119,6 +122,41 @@ pub struct BrowserPrompt {
     pub authorize_url: String,
     /// How long it is waited for.
     pub valid: Duration,
+}
+
+/// What an evaluation of presence did.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PresenceTick {
+    /// Whether something else is shown or forwarded than at the evaluation before.
+    pub is_changed: bool,
+    /// The commands that were sent.
+    pub sent: Vec<PresenceSent>,
+}
+
+/// A command that was sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PresenceSent {
+    /// On which channel.
+    pub channel: Channel,
+    /// Whether the baseline was to be put back.
+    pub is_release: bool,
+    /// `applied`, `handed` (to the host), or why not: the stable kind of the cause.
+    pub state: &'static str,
+}
+
+impl From<Ticked> for PresenceTick {
+    fn from(ticked: Ticked) -> PresenceTick {
+        let sent = ticked.sent.iter().map(|(command, outcome)| PresenceSent {
+            channel: command.channel,
+            is_release: command.is_release,
+            state: match outcome {
+                Outcome::Applied { .. } => "applied",
+                Outcome::Waiting => "handed",
+                Outcome::Refused(cause) | Outcome::Unclear(cause) => cause.kind(),
+            },
+        });
+        PresenceTick { is_changed: ticked.is_changed, sent: sent.collect() }
+    }
 }
 
 /// What to do with the mirror when signing out.
@@ -300,6 +338,19 @@ impl Engine {
             desk.close()?;
         }
         desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
+    }
+
+    /// Evaluates an account's presence as if it were `now_ms`, and tries each due command once.
+    ///
+    /// # Errors
+    /// A wrong account, or a mirror that cannot be used. What actuators say is in the answer.
+    pub fn presence_tick(&mut self, account: &str, now_ms: i64) -> Result<PresenceTick, Error> {
+        self.open_desk(account)?;
+        let Engine { desks, runtime, .. } = self;
+        let desk = desks.get(account).ok_or_else(|| unknown_account(account))?;
+        let keeper = desk.keeper();
+        let ticked = runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
+        Ok(ticked.map(PresenceTick::from).unwrap_or_default())
     }
 
     fn open_desk(&mut self, account: &str) -> Result<(), Error> {

@@ -5,6 +5,7 @@
 
 pub mod cadence;
 pub mod look;
+pub mod presence;
 mod progress;
 pub mod pull;
 pub mod push;

@@ -179,6 +179,15 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let add = |State(shared), RawQuery(query), headers, body| {
         carry_out(shared, "add", String::new(), query, headers, body)
     };
+    let choose = |State(shared), RawQuery(query), headers, body| {
+        carry_out(shared, "choose", String::new(), query, headers, body)
+    };
+    let clear_choice = |State(shared), RawQuery(query), headers, body| {
+        carry_out(shared, "clear_choice", String::new(), query, headers, body)
+    };
+    let observe = |State(shared), RawQuery(query), headers, body| {
+        carry_out(shared, "observe", String::new(), query, headers, body)
+    };
     Router::new()
         .route("/v1/status", question("status"))
         .route("/v1/agenda", question("agenda"))
@@ -193,6 +202,12 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/reminders", question("reminders"))
         .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
         .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
+        .route("/v1/presence", question("presence"))
+        .route("/v1/presence/timeline", question("presence_timeline"))
+        .route("/v1/presence/why", question("presence_why"))
+        .route("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb))
+        .route("/v1/presence/observe", post(observe).fallback(wrong_verb))
+        .route("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb))
         .route("/v1/search", question("search"))
         .route("/v1/free", question("free"))
         .route("/v1/busy", question("busy"))

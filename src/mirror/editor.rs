@@ -123,6 +123,10 @@ impl std::fmt::Debug for Session<'_> {
 }
 
 impl Session<'_> {
+    pub(super) fn conn(&self) -> &Connection {
+        &self.tx
+    }
+
     /// The event or series with this key, also one that exists only as an edit; `None`: there is none.
     pub fn target(&self, key: Key) -> Result<Option<TargetRow>, MirrorError> {
         let found = record::by_key(&self.tx, key)?;

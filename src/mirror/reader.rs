@@ -282,6 +282,11 @@ impl Reader {
         Ok(self.has_outbox.get())
     }
 
+    /// Whether the file remembers presence.
+    pub(super) fn has_presence(&self) -> Result<bool, MirrorError> {
+        Ok(self.version()? >= schema::PRESENCE_SINCE)
+    }
+
     /// Whether an edit is open that readers see.
     pub(super) fn has_drafts(&self) -> Result<bool, MirrorError> {
         if !self.has_outbox()? {

@@ -72,6 +72,14 @@ const CONFLICT: Kept = Kept {
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
 
+const PRESENCE: Kept = Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told"] };
+const CHANNEL: Kept = Kept { name: "presence_channel", columns: &["channel", "state", "is_handed"] };
+const JOURNAL: Kept =
+    Kept { name: "presence_journal", columns: &["n", "at_ms", "kind", "channel", "detail"] };
+/// The empty row makes room for the old one.
+const CLEAR_PRESENCE: &str = "DELETE FROM presence";
+const REFILL_PRESENCE: &str = "INSERT OR IGNORE INTO presence (one) VALUES (1)";
+
 const HAS_OUTBOX: &str =
     "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'outbox')";
 /// Another copy of the numbers: it tells how many there were when the table cannot.
@@ -143,6 +151,11 @@ fn copy_all(old: &Connection, new: &Connection) -> Result<u64, MirrorError> {
     drop_unreadable_conflicts(new)?;
     new.execute(FORGET_EDIT, []).doing("saving conflicts")?;
     copy(old, new, &REMINDER)?;
+    new.execute(CLEAR_PRESENCE, []).doing("saving presence")?;
+    for table in [&PRESENCE, &CHANNEL, &JOURNAL] {
+        copy(old, new, table)?;
+    }
+    new.execute(REFILL_PRESENCE, []).doing("saving presence")?;
     for table in [OUTBOX.name, CONFLICT.name] {
         let newest: Option<i64> =
             old.query_row(SEQUENCE, [table], |row| row.get(0)).optional().ok().flatten();

@@ -188,7 +188,9 @@ fn wrong_questions_are_problems_with_a_stable_kind() {
         ("GET", "/v1/sync", 405, "usage"),
         // These belong to later versions: absent, not pretended.
         ("GET", "/v1/stream", 404, "not_found"),
-        ("GET", "/v1/presence", 404, "not_found"),
+        ("GET", "/v1/presence?at=never", 400, "usage"),
+        ("GET", "/v1/presence/override", 405, "usage"),
+        ("POST", "/v1/presence/commands/x/ack", 400, "usage"),
         ("GET", "/openapi.json", 404, "not_found"),
         ("GET", "/", 404, "not_found"),
     ] {

@@ -18,6 +18,8 @@ mod hostile;
 mod kill;
 mod local;
 mod look;
+#[cfg(unix)]
+mod presence;
 mod pull;
 mod push;
 mod sign_in;

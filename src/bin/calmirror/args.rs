@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
     accounts, add, agenda, busy, changes, completions, config, conflicts, doctor, edit, forward, free, login,
-    logout, man, outbox, reminders, respond, rm, search, serve, show, status, sync,
+    logout, man, outbox, presence, reminders, respond, rm, search, serve, show, status, sync,
 };
 #[cfg(feature = "emulator")]
 use crate::command::{demo, emulate};
@@ -68,6 +68,7 @@ pub enum Command {
     Outbox(outbox::Outbox),
     Conflicts(conflicts::Conflicts),
     Reminders(reminders::Reminders),
+    Presence(presence::Presence),
     Changes(changes::Changes),
     Status(status::Status),
     Doctor(doctor::Doctor),

@@ -20,6 +20,7 @@ pub mod login;
 pub mod logout;
 pub mod man;
 pub mod outbox;
+pub mod presence;
 pub mod reminders;
 pub mod respond;
 pub mod rm;
@@ -63,6 +64,7 @@ pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
         Command::Outbox(command) => command.run(globals, output),
         Command::Conflicts(command) => command.run(globals, output),
         Command::Reminders(command) => command.run(globals, output),
+        Command::Presence(command) => command.run(globals, output),
         Command::Changes(command) => command.run(globals, output),
         Command::Status(command) => command.run(globals, output),
         Command::Doctor(command) => command.run(globals, output),
