@@ -30,7 +30,7 @@ mod prefer;
 mod presence;
 mod refusal;
 mod site;
-mod text;
+pub(in crate::source) mod text;
 mod time;
 mod write;
 mod writer;
