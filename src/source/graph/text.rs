@@ -2,7 +2,7 @@
 ///
 /// Control characters (C0, DEL, C1) can drive a terminal and have no meaning in a one-line field; line ends and
 /// tabs become blanks. The rest, direction marks included, is the user's text and stays.
-pub(super) fn line(text: &str, max: usize) -> Option<String> {
+pub(in crate::source) fn line(text: &str, max: usize) -> Option<String> {
     clean(text, max, |letter| match letter {
         '\n' | '\t' => Some(' '),
         _ => (!letter.is_control()).then_some(letter),
@@ -10,7 +10,7 @@ pub(super) fn line(text: &str, max: usize) -> Option<String> {
 }
 
 /// Text of several lines of at most `max` characters: as [`line`], but tabs and line ends stay, as `\n`.
-pub(super) fn block(text: &str, max: usize) -> Option<String> {
+pub(in crate::source) fn block(text: &str, max: usize) -> Option<String> {
     clean(text, max, |letter| (!letter.is_control() || matches!(letter, '\n' | '\t')).then_some(letter))
 }
 
@@ -51,12 +51,12 @@ fn plain_bytes(bytes: &[u8]) -> usize {
 }
 
 /// Whether every byte is visible ASCII or part of a longer character that is no C1.
-pub(super) fn is_plain(text: &str) -> bool {
+pub(in crate::source) fn is_plain(text: &str) -> bool {
     plain_bytes(text.as_bytes()) == text.len()
 }
 
 /// An address a browser may be asked to open; `None` for other schemes (`javascript:`, `file:`) and overlong ones.
-pub(super) fn web_address(text: &str, max: usize) -> Option<String> {
+pub(in crate::source) fn web_address(text: &str, max: usize) -> Option<String> {
     let scheme = text.split_once("://")?.0;
     let is_web = scheme.eq_ignore_ascii_case("https") || scheme.eq_ignore_ascii_case("http");
     let is_clean =
@@ -66,7 +66,7 @@ pub(super) fn web_address(text: &str, max: usize) -> Option<String> {
 
 /// The text of an HTML body, for a server that ignores the wish for plain text: tags, styles and scripts are
 /// left out, blocks become lines, the common entities are read. Not a browser; good enough to read and to search.
-pub(super) fn of_html(html: &str, max: usize) -> Option<String> {
+pub(in crate::source) fn of_html(html: &str, max: usize) -> Option<String> {
     let mut text = String::new();
     let mut rest = html;
     let mut count = 0;
