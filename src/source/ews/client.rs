@@ -263,7 +263,7 @@ impl Ews {
         };
         let count = viewed.slots.len();
         // What began before this span was in the one before it.
-        let slots: Vec<Slot> = viewed.slots.into_iter().filter(|slot| view.is_first_seen(slot)).collect();
+        let slots: Vec<Slot> = viewed.slots.into_iter().filter(|slot| view.is_wanted(slot)).collect();
         let is_plain = state.is_none();
         let mut skipped = viewed.skipped;
         let changes = self.rows(&view.folder, &slots, is_plain, &mut skipped).await?;
@@ -272,7 +272,7 @@ impl Ews {
             view.step_ms = view.step_ms.saturating_mul(2).min(STEP_MAX_MS);
         }
         let View { folder, window, at_ms, step_ms } = view;
-        let next = match (at_ms < window.to_ms, state) {
+        let next = match (at_ms < reading(window).to_ms, state) {
             (true, state) => {
                 Next::Page(Cursor { folder, window, place: Place::View { state, at_ms, step_ms } }.link())
             }
@@ -451,10 +451,11 @@ impl Ews {
         if let Some(listing) = kept.as_ref().filter(|kept| kept.folder == *folder && kept.window == window) {
             return Ok(Arc::clone(&listing.slots));
         }
-        let mut view = View { folder: folder.clone(), window, at_ms: window.from_ms, step_ms: STEP_MAX_MS };
+        let mut view =
+            View { folder: folder.clone(), window, at_ms: reading(window).from_ms, step_ms: STEP_MAX_MS };
         let mut slots = Vec::new();
         let mut requests = 0;
-        while view.at_ms < window.to_ms {
+        while view.at_ms < reading(window).to_ms {
             requests += 1;
             if requests > LISTING_PAGES_MAX {
                 return Err(Fault::EndlessPages);
@@ -463,7 +464,7 @@ impl Ews {
             let (body, _) = self.0.call(|head| request::view(head, folder, span, VIEW_ROWS_MAX)).await?;
             let viewed = answer::viewed(&body)?;
             if viewed.is_whole {
-                slots.extend(viewed.slots.into_iter().filter(|slot| view.is_first_seen(slot)));
+                slots.extend(viewed.slots.into_iter().filter(|slot| view.is_wanted(slot)));
                 view.at_ms = span.to_ms;
             } else if view.step_ms <= STEP_MIN_MS {
                 return Err(Fault::EndlessPages);
@@ -536,16 +537,26 @@ struct View {
 impl View {
     fn span(&self) -> Window {
         let step_ms = self.step_ms.clamp(STEP_MIN_MS, STEP_MAX_MS);
-        Window { from_ms: self.at_ms, to_ms: self.at_ms.saturating_add(step_ms).min(self.window.to_ms) }
+        Window {
+            from_ms: self.at_ms,
+            to_ms: self.at_ms.saturating_add(step_ms).min(reading(self.window).to_ms),
+        }
     }
 
-    fn is_first_seen(&self, slot: &Slot) -> bool {
-        self.at_ms <= self.window.from_ms || slot.start_ms >= self.at_ms
+    /// Whether a row belongs to the window, and was not in the span before this one.
+    fn is_wanted(&self, slot: &Slot) -> bool {
+        let is_first_seen = self.at_ms <= reading(self.window).from_ms || slot.begins_ms >= self.at_ms;
+        is_first_seen && self.window.overlaps(slot.start_ms, slot.end_ms)
     }
 }
 
+/// What is read for a window: all-day events are found by instants within a day of their dates.
+fn reading(window: Window) -> Window {
+    Window { from_ms: window.from_ms.saturating_sub(DAY_MS), to_ms: window.to_ms.saturating_add(DAY_MS) }
+}
+
 fn first_view(state: Option<String>, window: Window) -> Place {
-    Place::View { state, at_ms: window.from_ms, step_ms: STEP_FIRST_MS }
+    Place::View { state, at_ms: reading(window).from_ms, step_ms: STEP_FIRST_MS }
 }
 
 fn is_instance(kind: EventKind) -> bool {

@@ -48,6 +48,8 @@ pub(super) struct Slot {
     pub uid: Option<String>,
     pub start_ms: i64,
     pub end_ms: i64,
+    /// Its start as the server orders it: of an all-day event the instant of that midnight.
+    pub begins_ms: i64,
 }
 
 /// Reads a row of a view.
@@ -55,7 +57,8 @@ pub(super) fn slot(item: &Element) -> Result<Slot, Skipped> {
     let (remote_id, change_key) = identity(item)?;
     let is_all_day = item.truth_at(&["IsAllDayEvent"]).unwrap_or(false);
     let (start_ms, end_ms) = times(item, is_all_day).ok_or(Skipped::Times)?;
-    Ok(Slot { remote_id, change_key, kind: kind(item), uid: uid(item), start_ms, end_ms })
+    let begins_ms = instant(item, &["Start"]).ok_or(Skipped::Times)?;
+    Ok(Slot { remote_id, change_key, kind: kind(item), uid: uid(item), start_ms, end_ms, begins_ms })
 }
 
 /// Reads an item that was asked for in full.
