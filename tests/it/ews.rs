@@ -9,15 +9,17 @@ use calmirror::emulator::{
     EWS_PASSWORD, EWS_SERVICE_ACCOUNT, Edit, InstanceKind, Options, Quirks, RequestKind, Rule, Running,
     Seeding, Source, What, World, serve,
 };
+use calmirror::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use calmirror::flow::sign_in::fixed_bearer;
 use calmirror::http::HttpClient;
+use calmirror::mirror::{Mirror, Reader};
 use calmirror::model::{
-    CalendarRecord, Change, DAY_MS, EventKind, EventRecord, Fault, Link, Lookup, Next, RemoteId, Response,
-    Secret, ShowAs, Window,
+    Answer, AttendeeType, CalendarRecord, Change, DAY_MS, EventKind, EventRecord, Fault, Fields, Invitee,
+    Link, Lookup, Next, Person, Reminder, RemoteId, Response, Secret, Sensitivity, ShowAs, Times, Window,
 };
 use calmirror::ports::Clock;
-use calmirror::sim::VirtualClock;
-use calmirror::source::ews::{Ews, EwsSite, Login};
+use calmirror::sim::{SeededEntropy, VirtualClock};
+use calmirror::source::ews::{DiscoverError, Ews, EwsSite, EwsSiteError, Login, discover, encode_item};
 use calmirror::source::graph::PullMode;
 use serde_json::{Map, Value, json};
 
@@ -90,8 +92,12 @@ impl Server {
 
     /// What is really there: kind, times, subject and UID of everything in the window.
     fn truth(&self, calendar: &str) -> BTreeSet<Told> {
+        self.truth_in(calendar, WINDOW)
+    }
+
+    fn truth_in(&self, calendar: &str, window: Window) -> BTreeSet<Told> {
         self.running.with(|world| {
-            let truth = world.truth(0, calendar, WINDOW.from_ms, WINDOW.to_ms);
+            let truth = world.truth(0, calendar, window.from_ms, window.to_ms);
             truth
                 .into_iter()
                 .map(|instance| {
@@ -507,4 +513,258 @@ async fn a_plain_listing_has_whole_rows_and_no_cursor() {
         let details = row.details.as_ref().unwrap();
         assert_eq!((row.kind, details.response), (EventKind::Occurrence, Response::Organizer));
     }
+}
+
+#[tokio::test]
+async fn autodiscover_finds_the_server_and_refuses_exchange_online() {
+    let server = Server::empty().await;
+    let http = HttpClient::new().unwrap();
+    let login = Login::Basic { user: ANNA.to_owned(), password: Secret::new(EWS_PASSWORD) };
+    let at = |path: &str| vec![format!("{}/{path}", server.running.origin())];
+    let here = at("autodiscover/autodiscover.xml");
+    assert_eq!(discover(&*http, &here, ANNA, &login).await, Ok(server.url()));
+    let unknown = discover(&*http, &here, "nobody@contoso.example", &login).await.unwrap_err();
+    assert!(matches!(unknown, DiscoverError::Unknown(Fault::Refused { status: 404, .. })));
+    let wrong = Login::Basic { user: ANNA.to_owned(), password: Secret::new("guessed") };
+    let refused = discover(&*http, &here, ANNA, &wrong).await;
+    assert_eq!(refused, Err(DiscoverError::Unknown(Fault::SignInNeeded)));
+
+    let answers = |account: &str| {
+        let body = format!("<Autodiscover><Response><Account>{account}</Account></Response></Autodiscover>");
+        server.fault(Rule::any(1, What::Raw { status: 200, headers: Vec::new(), body }));
+    };
+    answers(
+        "<Action>settings</Action><Protocol><Type>EXPR</Type><EwsUrl>https://outlook.office365.com/EWS/Exchange.asmx</EwsUrl></Protocol>",
+    );
+    let online = discover(&*http, &here, ANNA, &login).await;
+    assert_eq!(online, Err(DiscoverError::Site(EwsSiteError::ExchangeOnline)));
+    answers("<Action>redirectUrl</Action><RedirectUrl>{origin}/autodiscover/other.xml</RedirectUrl>");
+    assert_eq!(discover(&*http, &here, ANNA, &login).await, Ok(server.url()));
+    answers("<Action>redirectUrl</Action><RedirectUrl>http://mail.example.com/steal</RedirectUrl>");
+    let stolen = discover(&*http, &here, ANNA, &login).await;
+    assert_eq!(stolen, Err(DiscoverError::Site(EwsSiteError::Insecure)));
+}
+
+fn wish(subject: &str) -> Fields {
+    let invitee = |address: &str, kind| Invitee {
+        person: Person { name: None, address: Some(address.to_owned()) },
+        kind,
+    };
+    Fields {
+        subject: Some(subject.to_owned()),
+        body: Some("Bring <figures> & coffee".to_owned()),
+        times: Some(Times {
+            start_ms: NOW_MS + HOUR_MS,
+            end_ms: NOW_MS + 2 * HOUR_MS,
+            is_all_day: false,
+            zone: Some("Europe/Berlin".to_owned()),
+        }),
+        location: Some("Room 1".to_owned()),
+        show_as: Some(ShowAs::Oof),
+        sensitivity: Some(Sensitivity::Private),
+        categories: Some(vec!["Red".to_owned()]),
+        attendees: Some(vec![
+            invitee("ben@contoso.example", AttendeeType::Required),
+            invitee("cleo@contoso.example", AttendeeType::Optional),
+        ]),
+        reminder: Some(Reminder::Minutes(5)),
+        ..Fields::default()
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_created_changed_and_deleted() {
+    let server = Server::empty().await;
+    let ews = server.first();
+    let calendar = default_calendar(&ews).await.remote_id;
+    let zones = calmirror::zones::Zones::bundled();
+    let fields = wish("Plan");
+    let made = ews.create(&calendar, &encode_item(&fields, "t-1", &zones)).await.unwrap();
+    let said = Fields::of(&made);
+    let names = |fields: &Fields| {
+        let attendees = fields.attendees.clone().unwrap();
+        attendees.into_iter().map(|i| (i.person.address.unwrap(), i.kind)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(&said), names(&fields));
+    assert_eq!(said.body.as_deref().map(str::trim), fields.body.as_deref());
+    let zone = Some("W. Europe Standard Time".to_owned());
+    let expected = Fields {
+        body: said.body.clone(),
+        attendees: said.attendees.clone(),
+        importance: said.importance,
+        times: fields.times.clone().map(|times| Times { zone: zone.clone(), ..times }),
+        ..fields.clone()
+    };
+    assert_eq!(said, expected);
+    let times = fields.times.clone().unwrap();
+    let found = ews.find_created(&calendar, &times, "t-1").await.unwrap();
+    assert_eq!(found.map(|found| found.remote_id), Some(made.remote_id.clone()));
+    assert_eq!(ews.find_created(&calendar, &times, "t-2").await, Ok(None));
+    let mails =
+        |what: &str| server.running.with(|world| world.mails(0).iter().filter(|m| m.what == what).count());
+    assert_eq!(mails("invite"), 1);
+
+    let key = made.change_key.clone();
+    let personal =
+        Fields { reminder: Some(Reminder::Off), categories: Some(Vec::new()), ..Fields::default() };
+    let changed = ews.update(&calendar, &made.remote_id, key.as_deref(), &personal, &zones).await.unwrap();
+    assert_eq!((changed.details.as_ref().unwrap().reminder_minutes, mails("update")), (None, 0));
+    assert!(changed.details.unwrap().categories.is_empty());
+    let stale =
+        ews.update(&calendar, &made.remote_id, key.as_deref(), &wish("Late"), &zones).await.unwrap_err();
+    assert_eq!(stale.kind(), "changed_meanwhile");
+    let renamed =
+        Fields { subject: Some("Plan B".to_owned()), location: Some(String::new()), ..Fields::default() };
+    let changed = ews.update(&calendar, &made.remote_id, None, &renamed, &zones).await.unwrap();
+    let details = changed.details.as_ref().unwrap();
+    assert_eq!((details.subject.as_deref(), details.location.as_deref()), (Some("Plan B"), None));
+    assert_eq!((details.attendees.len(), mails("update")), (2, 1));
+    let fewer = Fields { attendees: Some(vec![wish("").attendees.unwrap().remove(1)]), ..Fields::default() };
+    let changed = ews.update(&calendar, &made.remote_id, None, &fewer, &zones).await.unwrap();
+    let left: Vec<_> = changed.details.as_ref().unwrap().attendees.iter().map(|a| a.kind).collect();
+    assert_eq!(left, [AttendeeType::Optional]);
+
+    let stale = ews.delete(&calendar, &made.remote_id, key.as_deref()).await.unwrap_err();
+    assert_eq!(stale.kind(), "changed_meanwhile");
+    ews.delete(&calendar, &made.remote_id, changed.change_key.as_deref()).await.unwrap();
+    assert_eq!(ews.read(&calendar, &made.remote_id).await, Ok(Lookup::Missing));
+    let gone = ews.delete(&calendar, &made.remote_id, None).await.unwrap_err();
+    assert!(calmirror::source::graph::is_gone(&gone));
+}
+
+#[tokio::test]
+async fn an_all_day_event_is_written_as_its_dates() {
+    let server = Server::empty().await;
+    let ews = server.first();
+    let calendar = default_calendar(&ews).await.remote_id;
+    let zones = calmirror::zones::Zones::bundled();
+    let from_ms = 1_773_100_800_000;
+    for (n, zone) in [Some("Europe/Berlin"), Some("America/New_York"), None].into_iter().enumerate() {
+        let zone = zone.map(str::to_owned);
+        let times = Times { start_ms: from_ms, end_ms: from_ms + DAY_MS, is_all_day: true, zone };
+        let fields = Fields { subject: Some("Off".to_owned()), times: Some(times), ..Fields::default() };
+        let made = ews.create(&calendar, &encode_item(&fields, &format!("t-{n}"), &zones)).await.unwrap();
+        assert_eq!((made.start_ms, made.end_ms), (from_ms, from_ms + DAY_MS));
+        assert!(made.details.unwrap().is_all_day);
+    }
+}
+
+#[tokio::test]
+async fn an_occurrence_is_changed_alone_and_an_invitation_is_answered() {
+    let server = Server::empty().await;
+    let ews = server.first();
+    let calendar = default_calendar(&ews).await.remote_id;
+    let zones = calmirror::zones::Zones::bundled();
+    server.create(daily("Standup"));
+    let mut invited = meeting("Invited", NOW_MS + HOUR_MS);
+    invited["organizer"] = json!({"emailAddress": {"name": "Ben", "address": "ben@contoso.example"}});
+    invited["responseStatus"] = json!({"response": "notResponded"});
+    server.create(invited);
+    let mut book = Book::default();
+    book.full(&ews, &calendar).await.unwrap();
+    let slot = book.rows.values().find(|row| row.kind == EventKind::Occurrence).unwrap().clone();
+    let renamed = Fields { subject: Some("Standup with cake".to_owned()), ..Fields::default() };
+    let changed = ews.update(&calendar, &slot.remote_id, None, &renamed, &zones).await.unwrap();
+    assert_eq!((changed.kind, &changed.remote_id), (EventKind::Exception, &slot.remote_id));
+    assert_eq!(changed.series, slot.series);
+    let invitation = book.rows.values().find(|row| row.kind == EventKind::Single).unwrap().remote_id.clone();
+    ews.respond(&calendar, &invitation, Answer::Tentative, "perhaps", false).await.unwrap();
+    server.running.with(|world| world.settle(NOW_MS + HOUR_MS));
+    book.changes(&ews, &calendar).await.unwrap();
+    let answered = book.rows.get(&invitation).unwrap().details.as_ref().unwrap();
+    assert_eq!((answered.response, answered.is_organizer), (Response::Tentative, false));
+    let mails = server.running.with(|world| world.mails(0).iter().filter(|m| m.what == "respond").count());
+    assert_eq!(mails, 1);
+}
+
+/// A mirror beside a server, filled by the real pull.
+struct Desk {
+    server: Server,
+    ews: Ews,
+    mirror: Mirror,
+    dir: tempfile::TempDir,
+}
+
+impl Desk {
+    fn new(server: Server) -> Desk {
+        let dir = tempfile::tempdir().unwrap();
+        let (mirror, _) = Mirror::open(&dir.path().join("mirror.db"), NOW_MS).unwrap();
+        let ews = server.first();
+        Desk { server, ews, mirror, dir }
+    }
+
+    async fn pull(&mut self, is_full: bool, is_asked: bool) -> PullReport {
+        let order = PullOrder { is_full, is_asked, past_ms: 30 * DAY_MS, future_ms: 60 * DAY_MS };
+        let clock = self.server.clock.clone();
+        let ports = PullPorts { clock, entropy: Arc::new(SeededEntropy::from_seed(2)) };
+        pull(&mut self.mirror, &self.ews, &ports, order, &mut |_| {}).await.unwrap()
+    }
+
+    fn told(&self) -> BTreeSet<Told> {
+        let reader = Reader::open(&self.dir.path().join("mirror.db")).unwrap();
+        let rows = reader.overlapping(Window::around(NOW_MS, 30 * DAY_MS, 60 * DAY_MS), &[]).unwrap();
+        let told = rows.into_iter().map(|row| {
+            let show_as = match row.details.show_as {
+                ShowAs::WorkingElsewhere => "workingElsewhere",
+                show_as => show_as.code(),
+            };
+            let uid = row.details.ical_uid.clone().unwrap();
+            (row.kind, row.start_ms, row.end_ms, row.details.subject.clone(), show_as.to_owned(), uid)
+        });
+        told.collect()
+    }
+
+    fn truth(&self) -> BTreeSet<Told> {
+        let calendars = self.server.running.with(|world| world.calendars(0));
+        let mine = calendars.into_iter().filter(|calendar| !calendar.is_shared);
+        let window = Window::around(NOW_MS, 30 * DAY_MS, 60 * DAY_MS);
+        mine.flat_map(|calendar| self.server.truth_in(&calendar.id, window)).collect()
+    }
+}
+
+#[tokio::test]
+async fn the_pull_of_every_source_fills_a_mirror_and_keeps_it_in_step() {
+    for seed in [1, 2] {
+        let mut desk = Desk::new(Server::seeded(seed, 150).await);
+        let report = desk.pull(false, true).await;
+        assert_eq!((report.fault, report.failed), (None, 0));
+        assert_eq!(desk.told(), desk.truth(), "seed {seed}");
+        let mut rng = fastrand::Rng::with_seed(seed);
+        for round in 0..10 {
+            desk.server.running.with(|world| {
+                for _ in 0..8 {
+                    world.random_edit(0, &mut rng, NOW_MS);
+                }
+            });
+            let report = desk.pull(false, true).await;
+            assert_eq!((report.fault, report.failed), (None, 0), "seed {seed}, round {round}");
+            assert_eq!(desk.told(), desk.truth(), "seed {seed}, round {round}");
+        }
+        let report = desk.pull(true, true).await;
+        assert_eq!((report.fault, report.committed.rewritten, report.removed), (None, 0, 0), "seed {seed}");
+        assert_eq!(desk.told(), desk.truth());
+    }
+}
+
+#[tokio::test]
+async fn a_poll_without_changes_is_one_request_a_calendar() {
+    let mut desk = Desk::new(Server::empty().await);
+    desk.server.create(daily("Standup"));
+    desk.pull(false, true).await;
+    let before = desk.server.requests();
+    let report = desk.pull(false, false).await;
+    assert_eq!((report.fault, desk.server.requests()), (None, before + 1));
+}
+
+#[tokio::test]
+async fn a_lost_state_and_a_busy_server_cost_a_round_and_no_event() {
+    let mut desk = Desk::new(Server::seeded(3, 80).await);
+    desk.pull(false, true).await;
+    desk.server.fault(Rule::next(RequestKind::Delta, What::LoseToken));
+    let busy = What::Throttle { retry_after: Some("2".to_owned()), status: 429 };
+    desk.server.fault(Rule { count: 2, ..Rule::next(RequestKind::View, busy) });
+    desk.server.fault(Rule::next(RequestKind::Event, What::Drop));
+    let report = desk.pull(false, true).await;
+    assert_eq!((report.failed, report.removed), (0, 0));
+    assert_eq!(desk.told(), desk.truth());
 }

@@ -732,7 +732,7 @@ fn millis(wait: Duration) -> i64 {
     i64::try_from(wait.as_millis()).unwrap_or(i64::MAX)
 }
 
-fn basic(user: &str, password: &Secret) -> String {
+pub(super) fn basic(user: &str, password: &Secret) -> String {
     let pair = zeroize::Zeroizing::new(format!("{user}:{}", password.expose()));
     format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(pair.as_bytes()))
 }

@@ -14,15 +14,19 @@
 //! Exchange Online is refused ([`EwsSite`]): EWS is switched off there, Graph is the way.
 
 mod answer;
+mod autodiscover;
 mod client;
 mod item;
 mod link;
 mod refusal;
 mod request;
 mod site;
+mod write;
 mod xml;
 
 pub use answer::SYNC_STATE_BYTES_MAX;
+pub use autodiscover::{DiscoverError, discover, endpoints};
 pub use client::{CHANGES_MAX, Ews, ITEMS_MAX, Login, VIEW_ROWS_MAX};
 pub use site::{EwsSite, EwsSiteError};
+pub use write::encode_item;
 pub use xml::{DEPTH_MAX, ELEMENTS_MAX};

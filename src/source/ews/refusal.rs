@@ -52,7 +52,7 @@ pub(super) fn body(reply: &Reply, now_ms: i64) -> Result<Element, Fault> {
 }
 
 /// A page of a portal or of a sign-in form: HTML is seldom well-formed XML.
-fn is_web_page(body: &[u8]) -> bool {
+pub(super) fn is_web_page(body: &[u8]) -> bool {
     let head = body.get(..body.len().min(512)).unwrap_or_default();
     let head = String::from_utf8_lossy(head).to_ascii_lowercase();
     head.contains("<!doctype html") || head.contains("<html")

@@ -7,6 +7,9 @@ use crate::source::graph::time;
 /// The property in which a create leaves its client-chosen id.
 pub(super) const TRANSACTION: &str = "calmirror-transaction";
 
+/// Rows of a page when an event is looked for.
+pub(super) const SEARCH_ROWS: u32 = 100;
+
 const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 const TYPES: &str = "http://schemas.microsoft.com/exchange/services/2006/types";
 const MESSAGES: &str = "http://schemas.microsoft.com/exchange/services/2006/messages";

@@ -181,7 +181,17 @@ impl Ink {
 
     /// An element that holds a text.
     pub fn text(&mut self, name: &str, text: &str) {
-        self.within(name, &[], |ink| ink.event(Event::Text(BytesText::new(&legal(text)))));
+        self.leaf(name, &[], text);
+    }
+
+    /// An element with attributes that holds a text.
+    pub fn leaf(&mut self, name: &str, attributes: &[(&str, &str)], text: &str) {
+        self.within(name, attributes, |ink| ink.event(Event::Text(BytesText::new(&legal(text)))));
+    }
+
+    /// What was written by another pen.
+    pub fn raw(&mut self, xml: &str) {
+        self.event(Event::Text(BytesText::from_escaped(xml)));
     }
 
     /// An element that holds nothing.
