@@ -48,6 +48,9 @@ impl RequestKind {
 
     /// The kind of a call.
     pub(crate) fn of(call: &Call) -> RequestKind {
+        if super::ews::is_call(call) {
+            return super::ews::kind(call);
+        }
         let segments = call.segments();
         let path: Vec<&str> = segments.iter().map(String::as_str).collect();
         let is_post = call.method == "POST";

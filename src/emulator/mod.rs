@@ -9,6 +9,8 @@
 //! * [`InMemory`]: [`crate::ports::Http`] without sockets, for simulations on paused time;
 //! * [`World::control`]: the control URL below.
 //!
+//! Beside Graph the same mailboxes answer by EWS, as an Exchange server on premises does (`/EWS/Exchange.asmx`).
+//!
 //! It shares no codec with the client: it must not inherit its mistakes.
 //!
 //! # In a simulation
@@ -56,6 +58,7 @@ mod control;
 mod delta;
 mod document;
 mod edit;
+mod ews;
 mod fault;
 mod fields;
 mod graph;
@@ -80,6 +83,7 @@ pub(crate) use assertion::{Expected, verify};
 pub use authority::{Registered, Registration, SignIn};
 pub use document::DocumentError;
 pub use edit::{Edit, EditError, Edited};
+pub use ews::{EWS_PASSWORD, EWS_SERVICE_ACCOUNT};
 pub use fault::{BodyKind, RequestKind, Rule, What, When};
 pub use mailbox::{Mail, User, Write};
 pub use memory::InMemory;

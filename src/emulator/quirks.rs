@@ -51,6 +51,8 @@ pub struct Quirks {
     pub strict_transactions: bool,
     /// `originalStart` is missing from `/instances` unless selected.
     pub hide_original_start: bool,
+    /// The EWS face is that of Exchange 2010, which does not know the schema of 2013.
+    pub ews_2010: bool,
     /// More concurrent requests of one mailbox are answered 429 `ApplicationThrottled`; 0 is no limit.
     pub concurrent_max: u32,
     /// More requests of one mailbox in ten minutes are answered 429; 0 is no limit.
@@ -81,6 +83,7 @@ impl Default for Quirks {
             deny_shared_page_two: true,
             strict_transactions: false,
             hide_original_start: true,
+            ews_2010: false,
             concurrent_max: 0,
             requests_max: 10_000,
         }
@@ -112,6 +115,7 @@ impl Quirks {
             deny_shared_page_two: false,
             strict_transactions: false,
             hide_original_start: false,
+            ews_2010: false,
             concurrent_max: 0,
             requests_max: 0,
         }

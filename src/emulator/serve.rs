@@ -230,7 +230,10 @@ impl Face {
         for (name, value) in &parts.headers {
             let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
             match name.as_str() {
-                "authorization" => call.bearer = bearer(&value),
+                "authorization" => match bearer(&value) {
+                    Some(token) => call.bearer = Some(token),
+                    None => call.headers.push(("authorization".to_owned(), value)),
+                },
                 "host" => host = value,
                 "x-forwarded-proto" if value == "https" => scheme = "https",
                 name => call.headers.push((name.to_owned(), value)),

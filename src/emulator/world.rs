@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde_json::{Value, json};
 
 use super::authority::{Authority, Bearer, SignIn, TENANT};
+use super::ews;
 use super::fault::{BodyKind, RequestKind, Rule, Rules, What};
 use super::graph::Graph;
 use super::ident::{self, Ids, Target, mix};
@@ -155,6 +156,11 @@ impl World {
     /// Whether Graph requests need an access token (they do, unless switched off).
     pub fn set_asks_for_tokens(&mut self, asks: bool) {
         self.asks_for_tokens = asks;
+    }
+
+    /// Whether requests need to say who asks.
+    pub(super) fn asks_for_tokens(&self) -> bool {
+        self.asks_for_tokens
     }
 
     /// How sign-in behaves.
@@ -348,6 +354,10 @@ impl World {
 
     fn serve(&mut self, call: &Call, kind: RequestKind, now_ms: i64) -> Answer {
         let segments = call.segments();
+        if ews::is_call(call) {
+            let outcome = self.limits(kind, now_ms).and_then(|()| self.ews(call, now_ms));
+            return outcome.unwrap_or_else(|refusal| ews::refused(&refusal, call));
+        }
         match segments.first().map(String::as_str) {
             Some(version @ ("v1.0" | "beta")) => {
                 let outcome =
@@ -384,6 +394,9 @@ impl World {
     }
 
     fn refusal(&self, refusal: &Refusal, call: &Call, now_ms: i64) -> Answer {
+        if ews::is_call(call) {
+            return ews::refused(refusal, call);
+        }
         let request_id = ident::guid(self.scramble, self.seen ^ (1 << 50));
         let date = zone::whole_seconds(now_ms);
         let body = refusal.body(
@@ -660,6 +673,9 @@ impl World {
 
     /// A state link that no longer works; a request without one is served.
     fn lose_token(&mut self, call: &Call, kind: RequestKind, now_ms: i64) -> Answer {
+        if ews::is_call(call) {
+            return ews::refused(&Refusal::new(410, "ErrorInvalidSyncStateData", ""), call);
+        }
         let token = call.parameter("$deltatoken").or_else(|| call.parameter("$skiptoken"));
         let Some(token) = token else { return self.serve(call, kind, now_ms) };
         let path = format!("{}{}", call.origin, call.path());
@@ -741,6 +757,7 @@ impl World {
             .map(|m| json!({"id": m.user.id, "name": m.user.name, "address": m.user.address}));
         json!({
             "graph_url": origin, "authority_url": origin, "control_url": format!("{origin}/_control"),
+            "ews_url": format!("{origin}/EWS/Exchange.asmx"),
             "tenant": TENANT, "users": users.collect::<Vec<_>>(),
         })
     }

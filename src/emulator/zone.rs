@@ -6,6 +6,7 @@ use std::sync::LazyLock;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime, Time};
 use jiff::tz::{TimeZone, TimeZoneDatabase};
+use strum::IntoEnumIterator;
 use windows_timezones::WindowsTimezone;
 
 pub(crate) const DAY_MS: i64 = 86_400_000;
@@ -20,6 +21,12 @@ pub(crate) fn resolve(name: &str) -> Option<TimeZone> {
     }
     let iana = name.parse::<WindowsTimezone>().map_or(name, |zone| zone.tzdb_id());
     ZONES.get(iana).ok()
+}
+
+/// The Windows name of a zone, if it has one, else the name itself.
+pub(crate) fn windows_name(name: &str) -> String {
+    let is_it = |zone: &WindowsTimezone| zone.tzdb_id() == name;
+    WindowsTimezone::iter().find(is_it).map_or_else(|| name.to_owned(), |zone| zone.name().to_owned())
 }
 
 /// The wall time of an instant.

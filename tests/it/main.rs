@@ -14,6 +14,7 @@ mod config;
 mod edits;
 mod emulator;
 mod engine;
+mod ews;
 mod hostile;
 mod kill;
 mod local;

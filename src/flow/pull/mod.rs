@@ -23,7 +23,8 @@ use crate::mirror::{
 use crate::model::{Change, DAY_MS, Fault, Link, Lookup, Window};
 use crate::ports::{Clock, Entropy};
 use crate::retry::{Step, Verdict, judge};
-use crate::source::graph::{Graph, PullMode};
+use crate::source::Source;
+use crate::source::graph::PullMode;
 
 /// Calendars are listed again after this time; a user's own `sync` lists them every time.
 const LISTING_AGE_MAX_MS: i64 = 3_600_000;
@@ -125,14 +126,16 @@ impl From<MirrorError> for Stop {
 ///
 /// # Errors
 /// Only a broken store. Everything the server or the network does is in the report.
-pub async fn pull(
+pub async fn pull<S: Source + Clone + 'static>(
     mirror: &mut Mirror,
-    graph: &Graph,
+    source: &S,
     ports: &PullPorts,
     order: PullOrder,
     progress: &mut (dyn FnMut(Progress) + Send),
 ) -> Result<PullReport, MirrorError> {
-    let mut pull = Pull { mirror, graph, ports, order, progress, report: PullReport::default(), rows: 0 };
+    let source: Arc<dyn Source> = Arc::new(source.clone());
+    let mut pull =
+        Pull { mirror, source: &source, ports, order, progress, report: PullReport::default(), rows: 0 };
     let ended = pull.run().await;
     let now_ms = ports.clock.now_ms();
     match ended {
@@ -151,7 +154,7 @@ pub async fn pull(
             pull.report.is_account_wide = true;
         }
     }
-    if let Some(until_ms) = graph.throttled_until_ms() {
+    if let Some(until_ms) = source.throttled_until_ms() {
         pull.mirror.note_throttled(until_ms)?;
     }
     Ok(pull.report)
@@ -159,7 +162,7 @@ pub async fn pull(
 
 struct Pull<'a> {
     mirror: &'a mut Mirror,
-    graph: &'a Graph,
+    source: &'a Arc<dyn Source>,
     ports: &'a PullPorts,
     order: PullOrder,
     progress: &'a mut (dyn FnMut(Progress) + Send),
@@ -175,7 +178,7 @@ impl Pull<'_> {
         // A pause the server asked for outlives a restart.
         let account = self.mirror.account()?;
         if let Some(until_ms) = account.throttled_until_ms.filter(|until_ms| *until_ms > now_ms) {
-            self.graph.pause_until(until_ms);
+            self.source.pause_until(until_ms);
         }
         let is_listed = account.listed_at_ms.is_some_and(|at| is_within(at, now_ms, LISTING_AGE_MAX_MS));
         if self.order.is_asked || !is_listed {
@@ -240,16 +243,16 @@ impl Pull<'_> {
     /// Lists the calendars. One that vanished is removed only when the server says so when asked for it alone:
     /// a partial or empty listing removes nothing.
     async fn list_calendars(&mut self) -> Result<(), Stop> {
-        let graph = self.graph.clone();
+        let source = self.source.clone();
         let listing = self
             .attempt(Step::Listing, || {
-                let graph = graph.clone();
-                async move { graph.calendars().await }
+                let source = source.clone();
+                async move { source.calendars().await }
             })
             .await?;
         let missing = self.mirror.put_calendars(&listing, self.now_ms())?;
         for calendar in missing {
-            match self.graph.calendar(&calendar.remote_id).await {
+            match self.source.calendar(&calendar.remote_id).await {
                 Ok(None) => {
                     self.report.removed += self.mirror.remove_calendar(calendar.id, self.now_ms())?;
                 }
@@ -271,14 +274,14 @@ impl Pull<'_> {
         let round = self.mirror.begin_round(calendar.id, self.window(now_ms), now_ms)?;
         let window = Window { from_ms: now_ms - DAY_MS, to_ms: now_ms + PREVIEW_DAYS * DAY_MS };
         let frame = Frame { calendar_id: calendar.id, generation: round.generation - 1, pass: Pass::Preview };
-        let mut link = self.graph.first_link(PullMode::Snapshot, &calendar.remote_id, window);
+        let mut link = self.source.first_link(PullMode::Snapshot, &calendar.remote_id, window);
         for _ in 0..PREVIEW_PAGES_MAX {
-            let graph = self.graph.clone();
+            let source = self.source.clone();
             let (asked, size) = (link.clone(), calendar.page_size);
             let page = self
                 .attempt(Step::FirstPage, || {
-                    let (graph, asked) = (graph.clone(), asked.clone());
-                    async move { graph.page(&asked, size).await }
+                    let (source, asked) = (source.clone(), asked.clone());
+                    async move { source.page(&asked, size).await }
                 })
                 .await;
             let page = match page {
@@ -434,7 +437,7 @@ impl Pull<'_> {
             RoundPlace { calendar_id: calendar.id, generation: round.generation, window: round.window };
         let first = match &round.next_link {
             Some(link) => link.clone(),
-            None => self.graph.first_link(mode, &calendar.remote_id, round.window),
+            None => self.source.first_link(mode, &calendar.remote_id, round.window),
         };
         let run = pages::Run { place, pass, first, is_resumed: round.next_link.is_some() };
         let ended = self.read_pages(calendar, run).await?;

@@ -1,3 +1,5 @@
+use std::sync::Arc;
+
 use crate::flow::Progress;
 use crate::flow::pull::guard::Guard;
 use crate::flow::pull::{PAGE_SIZE_MIN, Pull, Stop, frame};
@@ -5,7 +7,7 @@ use crate::merge::{Incoming, Pass, prepare};
 use crate::mirror::{CalendarRow, Committed, Cursor, PAGE_SIZE, RoundPlace};
 use crate::model::{Broken, Fault, Link, Next, Unreadable};
 use crate::retry::{Step, Verdict, judge};
-use crate::source::graph::Graph;
+use crate::source::Source;
 
 /// A round to read.
 pub(super) struct Run {
@@ -44,10 +46,10 @@ impl Drop for Fetching {
 }
 
 impl Fetching {
-    fn start(graph: &Graph, link: &Link, page_size: u32, pass: Pass) -> Fetching {
-        let (graph, link) = (graph.clone(), link.clone());
+    fn start(source: &Arc<dyn Source>, link: &Link, page_size: u32, pass: Pass) -> Fetching {
+        let (source, link) = (source.clone(), link.clone());
         Fetching(tokio::spawn(async move {
-            let page = graph.page(&link, page_size).await?;
+            let page = source.page(&link, page_size).await?;
             Ok(Fetched {
                 rows: page.changes.len() as u64,
                 skipped: page.skipped.len() as u64,
@@ -74,7 +76,7 @@ impl Pull<'_> {
         let mut is_first = !run.is_resumed;
         let stopped = |fault| Stop::Endless(fault);
         guard.follow(&link).map_err(stopped)?;
-        let mut fetching = Fetching::start(self.graph, &link, page_size, run.pass);
+        let mut fetching = Fetching::start(self.source, &link, page_size, run.pass);
         let mut failures = 0;
         loop {
             let fetched = match fetching.end().await {
@@ -91,7 +93,7 @@ impl Pull<'_> {
                     } else {
                         self.wait_or_stop(fault, step, failures).await?;
                     }
-                    fetching = Fetching::start(self.graph, &link, page_size, run.pass);
+                    fetching = Fetching::start(self.source, &link, page_size, run.pass);
                     continue;
                 }
             };
@@ -109,7 +111,7 @@ impl Pull<'_> {
                 guard.page(&fetched.incoming).map_err(stopped)?;
                 guard.follow(next).map_err(stopped)?;
             }
-            let ahead = next.as_ref().map(|next| Fetching::start(self.graph, next, page_size, run.pass));
+            let ahead = next.as_ref().map(|next| Fetching::start(self.source, next, page_size, run.pass));
             let cursor = match (&next, run.pass) {
                 (Some(link), Pass::Full | Pass::Snapshot) => Cursor::Next { link, skipped: fetched.skipped },
                 (_, Pass::Preview | Pass::Delta | Pass::Recheck) | (None, _) => Cursor::Keep,

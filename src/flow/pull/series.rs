@@ -23,7 +23,7 @@ impl Pull<'_> {
         calendar: &CalendarRow,
         ids: &[RemoteId],
     ) -> Vec<Result<Lookup, Fault>> {
-        let mut results = self.graph.lookup(&calendar.remote_id, ids).await;
+        let mut results = self.source.lookup(&calendar.remote_id, ids).await;
         for attempt in 1..ATTEMPTS_MAX {
             let mut waits = Vec::new();
             let mut again = Vec::new();
@@ -46,7 +46,7 @@ impl Pull<'_> {
             (self.progress)(Progress::Waiting { duration, kind });
             self.ports.clock.sleep(duration).await;
             let wanted: Vec<RemoteId> = again.iter().map(|(_, id)| id.clone()).collect();
-            let found = self.graph.lookup(&calendar.remote_id, &wanted).await;
+            let found = self.source.lookup(&calendar.remote_id, &wanted).await;
             for ((place, _), result) in again.into_iter().zip(found) {
                 if let Some(slot) = results.get_mut(place) {
                     *slot = result;
@@ -130,7 +130,7 @@ impl Pull<'_> {
         for chunk in rows.chunks(LISTINGS) {
             let listings = chunk
                 .iter()
-                .map(|row| self.graph.instances(&calendar.remote_id, &row.remote_id, place.window));
+                .map(|row| self.source.instances(&calendar.remote_id, &row.remote_id, place.window));
             let listings = futures_util::future::join_all(listings).await;
             for (row, listing) in chunk.iter().zip(listings) {
                 let listing = match listing {
@@ -171,7 +171,7 @@ impl Pull<'_> {
                 | Verdict::SignIn
                 | Verdict::Stop => return Err(fault),
             }
-            match self.graph.instances(&calendar.remote_id, &row.remote_id, place.window).await {
+            match self.source.instances(&calendar.remote_id, &row.remote_id, place.window).await {
                 Ok(instances) => return Ok(instances),
                 Err(again) => fault = again,
             }

@@ -25,7 +25,7 @@ const PAUSE_MAX_MS: i64 = RETRY_AFTER_MAX.as_secs() as i64 * 1000;
 const SECOND_MS: i64 = 1_000;
 
 /// Every request of a mailbox passes here: so many at a time, and none while the server asked for a pause.
-pub(super) struct Gate {
+pub(in crate::source) struct Gate {
     places: Semaphore,
     pause: Pause,
     /// The mailboxes of one application pass a second gate together.
@@ -33,7 +33,7 @@ pub(super) struct Gate {
 }
 
 /// Leave to send one request.
-pub(super) struct Pass<'g> {
+pub(in crate::source) struct Pass<'g> {
     _place: Option<SemaphorePermit<'g>>,
     _shared: Option<SemaphorePermit<'g>>,
 }
@@ -163,7 +163,7 @@ struct Second {
 }
 
 /// One mailbox among those of its application.
-pub(super) struct Member {
+pub(in crate::source) struct Member {
     /// Its path: a mailbox whose client was closed and opened again is still the same.
     pub mailbox: String,
     pub limits: Arc<Limits>,

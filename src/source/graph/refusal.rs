@@ -105,7 +105,7 @@ fn plain_code(text: &str) -> String {
 }
 
 /// What `Retry-After` asks for: whole or fractional seconds (rounded up) or a date, capped.
-pub(super) fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
+pub(in crate::source) fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
     let text = text.trim();
     let is_number = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if is_number {
@@ -118,7 +118,7 @@ pub(super) fn retry_after(text: &str, now_ms: i64) -> Option<Duration> {
 }
 
 /// The claims challenge of `WWW-Authenticate: Bearer … claims="<base64>"`, decoded.
-pub(super) fn claims(header: &str) -> Option<String> {
+pub(in crate::source) fn claims(header: &str) -> Option<String> {
     let (_, rest) = header.split_once("claims=")?;
     let encoded = match rest.strip_prefix('"') {
         Some(quoted) => quoted.split('"').next()?,

@@ -13,7 +13,7 @@ const MINUTE_MS: i64 = 60_000;
 
 /// A time as Graph writes it: a wall clock reading, and the offset if one was written behind it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Written {
+pub(in crate::source) struct Written {
     /// The wall clock as if it were UTC.
     pub wall_ms: i64,
     /// The written offset; `Z` is zero.
@@ -29,7 +29,7 @@ impl Written {
 
 /// Reads `2026-05-07T08:00:00.0000000` with or without seconds, zero to nine fraction digits, `Z` or `±hh:mm`.
 /// A bare date is its midnight. `None` for impossible dates and for the sentinels.
-pub(super) fn decode(text: &str) -> Option<Written> {
+pub(in crate::source) fn decode(text: &str) -> Option<Written> {
     let mut scan = Scan { rest: text.trim_ascii().as_bytes() };
     let year = scan.digits(4)?;
     scan.expect(b'-')?;
@@ -124,7 +124,7 @@ impl Scan<'_> {
 ///
 /// Every request asks for UTC, so another name means that a proxy or a server ignored the preference. The zones
 /// compiled in will do for that.
-pub(super) fn instant_ms(written: Written, zone: Option<&str>) -> i64 {
+pub(in crate::source) fn instant_ms(written: Written, zone: Option<&str>) -> i64 {
     static ZONES: LazyLock<Zones> = LazyLock::new(Zones::bundled);
     let named = zone.filter(|zone| written.offset_ms.is_none() && *zone != "UTC");
     let wall = DateTime::from_timestamp_millis(written.wall_ms);
@@ -135,13 +135,13 @@ pub(super) fn instant_ms(written: Written, zone: Option<&str>) -> i64 {
 }
 
 /// The `…Z` form of a window bound; needs no percent-encoding.
-pub(super) fn encode(ms: i64) -> String {
+pub(in crate::source) fn encode(ms: i64) -> String {
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 /// A wall clock reading, given as if it were UTC, as it stands beside a zone: without offset, milliseconds only where
 /// there are any.
-pub(super) fn wall(ms: i64) -> String {
+pub(in crate::source) fn wall(ms: i64) -> String {
     let form = if ms.rem_euclid(1000) == 0 { "%Y-%m-%dT%H:%M:%S" } else { "%Y-%m-%dT%H:%M:%S%.3f" };
     DateTime::from_timestamp_millis(ms).unwrap_or_default().format(form).to_string()
 }
