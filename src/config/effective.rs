@@ -11,7 +11,7 @@ use crate::config::{
     PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings, SourceKind, WINDOW_FUTURE_DEFAULT,
     WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose, span_text,
 };
-use crate::model::Policy;
+use crate::model::{Policy, Shelf};
 
 /// The level that a value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -62,6 +62,8 @@ pub struct Effective {
     pub user: Option<String>,
     /// Where the events come from.
     pub source: Sourced<SourceKind>,
+    /// Where its calendars are, of source `icalendar`.
+    pub shelf: Option<Shelf>,
     /// Who synchronizes.
     pub method: Sourced<Method>,
     /// Whether Microsoft 365 may be used.
@@ -146,6 +148,14 @@ impl Effective {
             show("method", json!(self.method.value), self.method.origin),
             show("allow_office365", json!(self.allow_office365.value), self.allow_office365.origin),
         ];
+        lines.extend(self.shelf.iter().map(|shelf| match shelf {
+            Shelf::Path(path) => show("path", json!(path), Origin::Account),
+            // A published address is a secret: its host is enough to know it again.
+            Shelf::Url(url) => {
+                let origin: Vec<&str> = url.split('/').take(3).collect();
+                show("url", json!(format!("{}/…", origin.join("/"))), Origin::Account)
+            }
+        }));
         if self.source.value == SourceKind::Microsoft365 && self.method.value != Method::Off {
             let way = if self.is_application() { "application" } else { "user" };
             lines.push(show("sign_in", json!(way), self.method.origin));
@@ -234,6 +244,7 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
         group: group.map(|group: &Group| group.name.clone()),
         user: account.user.clone(),
         source: Sourced { value: account.source, origin: Origin::Account },
+        shelf: account.shelf.clone(),
         allow_office365: levels.settings(|settings| settings.allow_office365, true),
         authority_url: origin_url(app, |app| app.authority_url.as_deref(), |app| app.cloud.authority_url()),
         tenant: app.map(|app| app.directory_id.clone()).unwrap_or_default(),

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use toml::de::DeTable;
 
+use crate::config::calendars::{check_shelf, read_shelf};
 use crate::config::credential::read_credential;
 use crate::config::presence::{PRESENCE_KEYS, Reference, Slot, read_presence};
 use crate::config::reader::{Problems, Section, line_of, nearest};
@@ -48,6 +49,8 @@ const ACCOUNT_KEYS: &[&str] = &[
     "group",
     "user",
     "source",
+    "path",
+    "url",
     "method",
     "allow_office365",
     "graph_app",
@@ -135,6 +138,7 @@ fn read<'i>(table: &DeTable<'i>, problems: &Problems<'i>) -> Config {
             },
         };
         check_account(account, level, group, &graph_apps);
+        check_shelf(account, &level.section);
         let group_level = group.map(|(_, level, _)| level);
         let lock_level = group.and_then(|(_, _, lock)| lock.as_ref());
         check_profiles(&presence, [group_level, Some(level), lock_level], problems);
@@ -295,7 +299,8 @@ fn read_account(
     let source = section
         .choice("source", SourceKind::CODES, SourceKind::from_code)
         .unwrap_or(SourceKind::Microsoft365);
-    Some(Account { name: name?, group, user, source, settings: Settings::default() })
+    let shelf = read_shelf(section, source);
+    Some(Account { name: name?, group, user, source, shelf, settings: Settings::default() })
 }
 
 /// An account's name is a folder on every platform.

@@ -8,6 +8,7 @@
 //! The TOML is walked with its spans instead of being derived: a derived reader stops at the first mistake,
 //! and cannot name the nearest known key. Files, environment and paths are the caller's.
 
+mod calendars;
 mod choice;
 mod cloud;
 mod credential;
@@ -24,7 +25,7 @@ use std::fmt;
 use std::path::Path;
 use std::time::Duration;
 
-use crate::model::Policy;
+use crate::model::{Policy, Shelf};
 
 pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
@@ -155,6 +156,8 @@ pub struct Account {
     pub user: Option<String>,
     /// Where the events come from.
     pub source: SourceKind,
+    /// Where its calendars are, of source `icalendar`.
+    pub shelf: Option<Shelf>,
     /// What it sets for itself.
     pub settings: Settings,
 }
@@ -182,6 +185,11 @@ impl Config {
         for app in &mut self.graph_apps {
             if let Some(credential) = &mut app.credential {
                 credential.rebase(folder);
+            }
+        }
+        for account in &mut self.accounts {
+            if let Some(Shelf::Path(path)) = &mut account.shelf {
+                *path = folder.join(&*path);
             }
         }
         let groups = self.groups.iter_mut().flat_map(|group| [&mut group.settings, &mut group.lock]);

@@ -22,10 +22,13 @@ use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
 use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
 use crate::source::graph::{Graph, GraphSite};
+use crate::source::ical::{Published, Wanted};
 use crate::system::program_environment;
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
 
+/// Whose mirror it is when it was filled from calendars in iCalendar.
+const PUBLISHED_ID: &str = "source:icalendar";
 /// The file of a mirror in its account's folder.
 const MIRROR_FILE: &str = "mirror.db";
 /// Who must do what when a server refuses a fresh token of an application.
@@ -41,6 +44,8 @@ pub(super) struct Desk {
     /// What reaches the mailbox where nobody signs in.
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
+    /// Calendars in iCalendar; then `graph` is asked for nothing.
+    published: Option<Published>,
     zones: Arc<Zones>,
     /// The mirror was found to belong to the tokens' mailbox.
     is_owner_checked: bool,
@@ -75,11 +80,15 @@ impl Desk {
         }
         let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
         let user = fleet.as_ref().and(effective.user.as_deref());
-        let site = GraphSite::new(&effective.graph_url.value, user)
+        let graph_url = match effective.source.value {
+            SourceKind::Icalendar => Cloud::Global.graph_url(),
+            SourceKind::Microsoft365 | SourceKind::Exchange | SourceKind::Feed => &effective.graph_url.value,
+        };
+        let site = GraphSite::new(graph_url, user)
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
-        if fleet.is_none() {
+        if fleet.is_none() && effective.shelf.is_none() {
             vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         }
         let session = Arc::new(Session::new(
@@ -101,7 +110,22 @@ impl Desk {
         let zone = zone_of(&effective, &zones);
         let edges = edges.clone();
         let mirror = mirror.with_zones((*zones).clone());
+        let published = match &effective.shelf {
+            Some(shelf) => {
+                let known_name = mirror.default_calendar_name().map_err(Error::from)?;
+                let wanted = Wanted {
+                    shelf: shelf.clone(),
+                    user: effective.user.clone(),
+                    zones: zones.clone(),
+                    zone: zone.clone(),
+                    known_name,
+                };
+                Some(Published::new(wanted, edges.http.clone()))
+            }
+            None => None,
+        };
         Ok(Desk {
+            published,
             effective,
             folder,
             edges,
@@ -125,7 +149,7 @@ impl Desk {
         let settings = &self.effective.presence;
         let around = Surroundings {
             http: self.edges.http.clone(),
-            graph: Some(self.graph.clone()),
+            graph: self.published.is_none().then(|| self.graph.clone()),
             clock: self.edges.clock.clone(),
             folder: self.folder.clone(),
             environment: program_environment(),
@@ -189,8 +213,16 @@ impl Desk {
         let mut done = Done::default();
         match self.bind_mailbox().await? {
             Ok(()) => {
-                done.push = self.push(urgency, progress).await?;
-                done.pull = pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?;
+                done.pull = match self.published.clone() {
+                    // Nothing is written there, so nothing can wait.
+                    Some(published) => {
+                        pull(&mut self.mirror, &published, &ports, pull_order, progress).await?
+                    }
+                    None => {
+                        done.push = self.push(urgency, progress).await?;
+                        pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?
+                    }
+                };
             }
             Err(fault) => {
                 let now_ms = self.edges.clock.now_ms();
@@ -243,6 +275,9 @@ impl Desk {
         if let Some(fleet) = self.fleet.clone() {
             return self.bind_configured(&fleet).await;
         }
+        if self.published.is_some() {
+            return self.bind_published();
+        }
         let bound = self.mirror.account()?.mailbox;
         if self.is_owner_checked && bound.is_some() {
             return Ok(Ok(()));
@@ -267,6 +302,20 @@ impl Desk {
         self.mirror.bind(&mailbox, user.as_deref())?;
         self.is_owner_checked = true;
         Ok(Ok(()))
+    }
+
+    /// The same for calendars in iCalendar: whose they are nobody says, so the account's own mirror is theirs, wherever
+    /// they move; but not one that was filled from a mailbox.
+    fn bind_published(&mut self) -> Result<Result<(), Fault>, MirrorError> {
+        let mailbox = MailboxId { tenant_id: None, object_id: PUBLISHED_ID.to_owned() };
+        match self.mirror.account()?.mailbox {
+            Some(bound) if !bound.is_same(&mailbox) => Err(MirrorError::OtherMailbox),
+            Some(_) => Ok(Ok(())),
+            None => {
+                self.mirror.bind(&mailbox, self.effective.user.as_deref())?;
+                Ok(Ok(()))
+            }
+        }
     }
 
     /// The same where nobody signs in: the configuration names the mailbox, and may name another one than it did.
@@ -383,6 +432,12 @@ impl Desk {
     }
 
     fn check_user_signs_in(&self) -> Result<(), Error> {
+        if self.published.is_some() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!("account `{}` needs no sign-in: its source is `icalendar`", self.effective.name),
+            ));
+        }
         match &self.fleet {
             None => Ok(()),
             Some(_) => Err(Error::new(
@@ -482,14 +537,17 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 
 /// Refuses an account that this engine must not synchronize, and says who can change that.
 pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
-    if effective.source.value != SourceKind::Microsoft365 {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!(
-                "account `{}`: only the source `microsoft365` can be synchronized by this version",
-                effective.name
-            ),
-        ));
+    match effective.source.value {
+        SourceKind::Microsoft365 | SourceKind::Icalendar => {}
+        SourceKind::Exchange | SourceKind::Feed => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}`: only the sources `microsoft365` and `icalendar` can be synchronized by this version",
+                    effective.name
+                ),
+            ));
+        }
     }
     match effective.method.value {
         Method::Client | Method::Server => {}
@@ -502,6 +560,9 @@ pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
                 ),
             ));
         }
+    }
+    if effective.source.value == SourceKind::Icalendar {
+        return Ok(());
     }
     if !effective.allow_office365.value {
         return Err(Error::new(

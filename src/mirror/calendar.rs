@@ -166,6 +166,11 @@ impl Mirror {
             .doing("listing calendars")
     }
 
+    /// The name of the default calendar, once it was listed.
+    pub fn default_calendar_name(&self) -> Result<Option<String>, MirrorError> {
+        Ok(choice(&self.conn, None)?.map(|calendar| calendar.name))
+    }
+
     /// Writes a complete listing. Answers the calendars that are here and not on it; they stay until
     /// [`Mirror::remove_calendar`].
     pub fn put_calendars(

@@ -16,6 +16,7 @@ mod emulator;
 mod engine;
 mod ews;
 mod hostile;
+mod ical;
 mod kill;
 mod local;
 mod look;

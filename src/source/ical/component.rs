@@ -8,6 +8,8 @@ use crate::source::ical::{COMPONENT_BYTES_MAX, COMPONENT_LINES_MAX, COMPONENTS_M
 
 /// Time zones of one file.
 const ZONES_MAX: usize = 2_000;
+/// Lines that are read for a calendar's name.
+const TITLE_LINES_MAX: usize = 200;
 /// Parts of a component, and parts of those: no event has parts with parts.
 const DEPTH_MAX: usize = 2;
 
@@ -247,4 +249,26 @@ fn mark(line: &[u8]) -> Mark {
         head.eq_ignore_ascii_case(word).then(|| name(rest))
     };
     head(b"BEGIN:").map(Mark::Begin).or_else(|| head(b"END:").map(Mark::End)).unwrap_or(Mark::None)
+}
+
+/// The name and the colour of a calendar, from its first lines: what stands before its first component.
+pub(super) fn title(bytes: &[u8], charset: Option<&str>) -> (Option<String>, Option<String>) {
+    let bytes = plain(bytes, charset);
+    let (mut name, mut colour) = (None, None);
+    for line in Lines::new(&bytes).take(TITLE_LINES_MAX) {
+        match mark(&line.bytes) {
+            Mark::Begin(begun) if begun != "VCALENDAR" => break,
+            Mark::Begin(_) | Mark::End(_) => continue,
+            Mark::None => {}
+        }
+        let Some(property) = Property::read(&decoded(&line.bytes, charset), charset) else { continue };
+        match property.name.as_str() {
+            "X-WR-CALNAME" | "NAME" if name.is_none() => {
+                name = Some(property.value.trim().to_owned()).filter(|name| !name.is_empty());
+            }
+            "X-APPLE-CALENDAR-COLOR" | "COLOR" if colour.is_none() => colour = color(&property.value),
+            _ => {}
+        }
+    }
+    (name, colour)
 }

@@ -1,4 +1,4 @@
-//! iCalendar (RFC 5545) in: the bytes of one calendar, what is in a window of it out. Pure.
+//! iCalendar (RFC 5545) in: the bytes of one calendar, what is in a window of it out. Pure, but for its [client](Published).
 //!
 //! ```text
 //!   bytes -> lines (unfolded, decoded) -> components -> events by UID -> rows in the window
@@ -17,6 +17,7 @@
 //! rules together, occurrences of a series and of the file. No rule costs more than [`RULE_STEPS_MAX`] steps beside
 //! the 100,000 that `rrule` allows itself between two dates.
 
+mod client;
 mod component;
 mod event;
 mod place;
@@ -31,6 +32,7 @@ use std::collections::BTreeMap;
 use crate::model::{EventRecord, Window};
 use crate::zones::{Zone, Zones};
 
+pub use client::{FETCH_TIMEOUT, FILES_MAX, Published, Wanted};
 pub use problem::{Problem, ProblemKind, Unusable};
 
 /// The most bytes of one calendar.
