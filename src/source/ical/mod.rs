@@ -118,3 +118,5 @@ pub fn decode(bytes: &[u8], reading: &Reading<'_>) -> Result<Decoded, Unusable> 
 
 #[cfg(test)]
 mod ical_tests;
+#[cfg(test)]
+mod recorded_tests;
