@@ -459,6 +459,18 @@ impl Mirrors {
         })
     }
 
+    /// The events of a range as one calendar in iCalendar: everything that is mirrored unless said otherwise.
+    ///
+    /// # Errors
+    /// As [`Mirrors::agenda`].
+    pub fn export(&self, account: &Effective, call: &RangeCall) -> Result<String, Error> {
+        self.with_look(account, call.tz.as_deref(), |look| {
+            let (from_ms, to_ms) = range(look.zone, call)?;
+            let calendars = calendars(look, &call.calendars)?;
+            look.export(&AgendaAsk { from_ms, to_ms, calendars, next: None })
+        })
+    }
+
     /// The merged busy blocks: of the next seven days unless said otherwise.
     ///
     /// # Errors

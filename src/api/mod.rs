@@ -12,6 +12,7 @@ mod call;
 mod conflict;
 mod edit;
 mod error;
+mod export;
 mod handle;
 mod look;
 mod outbox;

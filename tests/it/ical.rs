@@ -314,7 +314,9 @@ fn a_series_is_a_series_and_keeps_its_ids_when_it_changes() {
         text.replace("BYDAY=MO,TU,WE,TH,FR", "BYDAY=MO,TU,WE,TH,FR;UNTIL=20260415T235959Z"),
     )
     .unwrap();
-    house.sync();
+    // They are most of the calendar.
+    let order = SyncOrder { accept_removals: Accept::All, ..SyncOrder::default() };
+    house.open().sync("anna", &order, &mut |_| {}).unwrap();
     assert_eq!(house.shown().len(), 32);
 }
 
@@ -376,4 +378,78 @@ fn a_place_is_needed_and_its_secrets_are_not_repeated() {
     assert!(shown.contains("https://contoso.example/…") && !shown.contains("secret"));
     let graph = "[[account]]\nname = \"anna\"\npath = \"a\"\n[[graph_app]]\ndisplay_name=\"a\"\napplication_id=\"00000000-0000-0000-0000-000000000000\"\ndirectory_id=\"contoso.example\"\n";
     assert!(Config::parse(graph).unwrap_err()[0].to_string().contains("icalendar"));
+}
+
+#[test]
+fn what_is_exported_is_read_again_as_the_same_events() {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/ical");
+    let place = Place::new("");
+    let folder = place.dir.path().join("in");
+    std::fs::create_dir(&folder).unwrap();
+    for name in ["outlook.ics", "notes.ics", "google.ics", "apple.ics"] {
+        std::fs::copy(fixtures.join(name), folder.join(name)).unwrap();
+    }
+    // The fixtures are of 2026, whenever this runs.
+    let config = |path: &str| {
+        format!(
+            "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.com\"\nsource = \"icalendar\"\npath = \"{path}\"\nwindow = {{ past = \"900d\", future = \"900d\" }}\n[presence]\ntime_zone = \"Europe/Berlin\"\n"
+        )
+    };
+    let all = ["agenda", "--from", "2026-03-01", "--to", "2026-05-01", "--json"];
+    std::fs::write(place.config_path(), config("in")).unwrap();
+    place.run(&["sync"]).ended(0);
+    let before = place.run(&all).ended(0).json();
+    let exported = place.run(&["export", "--from", "2026-03-01", "--to", "2026-05-01"]).ended(0).stdout;
+    assert!(
+        exported.starts_with("BEGIN:VCALENDAR\r\n") && exported.ends_with("END:VCALENDAR\r\n"),
+        "{exported}"
+    );
+    assert!(exported.lines().all(|line| line.len() <= 76), "folded");
+    std::fs::write(place.dir.path().join("out.ics"), &exported).unwrap();
+
+    let again = Place::new(&config("out.ics"));
+    std::fs::write(again.dir.path().join("out.ics"), &exported).unwrap();
+    again.run(&["sync"]).ended(0);
+    let after = again.run(&all).ended(0).json();
+    let (before, after) = (before["items"].as_array().unwrap(), after["items"].as_array().unwrap());
+    assert!(before.len() > 40, "{}", before.len());
+    let said = |events: &[serde_json::Value]| {
+        let fields = [
+            "subject",
+            "body_preview",
+            "location",
+            "start",
+            "end",
+            "all_day",
+            "start_date",
+            "end_date",
+            "show_as",
+            "sensitivity",
+            "importance",
+            "response",
+            "cancelled",
+            "organizer",
+            "attendees",
+            "categories",
+            "reminder_minutes",
+            "online_meeting",
+            "web_link",
+        ];
+        let mut said: Vec<String> = events
+            .iter()
+            .map(|event| fields.iter().map(|field| format!("{field}={} ", event[field])).collect())
+            .collect();
+        said.sort();
+        said
+    };
+    for (before, after) in said(before).iter().zip(&said(after)) {
+        assert_eq!(before, after);
+    }
+    assert_eq!(before.len(), after.len());
+    let one = place.run(&["export", "--calendar", "Kalender"]).ended(0).stdout;
+    assert!(
+        one.contains("X-WR-CALNAME:Kalender") && one.contains("CLASS:PRIVATE") && one.contains("Besprechung")
+    );
+    assert_eq!(one.matches("BEGIN:VEVENT").count(), 2);
+    place.run(&["export", "--calendar", "nowhere"]).ended(5);
 }

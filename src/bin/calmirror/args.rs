@@ -3,8 +3,9 @@ use std::path::PathBuf;
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
-    accounts, add, agenda, busy, changes, completions, config, conflicts, doctor, edit, forward, free, login,
-    logout, man, open, outbox, presence, reminders, respond, rm, search, serve, show, status, sync,
+    accounts, add, agenda, busy, changes, completions, config, conflicts, doctor, edit, export, forward,
+    free, login, logout, man, open, outbox, presence, reminders, respond, rm, search, serve, show, status,
+    sync,
 };
 #[cfg(feature = "emulator")]
 use crate::command::{demo, emulate};
@@ -70,6 +71,7 @@ pub enum Command {
     Reminders(reminders::Reminders),
     Presence(presence::Presence),
     Changes(changes::Changes),
+    Export(export::Export),
     Open(open::Open),
     Status(status::Status),
     Doctor(doctor::Doctor),

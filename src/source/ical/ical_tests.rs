@@ -255,6 +255,18 @@ fn rules_without_end_are_cheap_and_said() {
 }
 
 #[test]
+fn many_rules_that_never_come_use_up_what_a_file_may_cost() {
+    let mut text = "BEGIN:VCALENDAR\n".to_owned();
+    for n in 0..600 {
+        text.push_str(&format!("BEGIN:VEVENT\nUID:{n}\nDTSTART:20260310T090000Z\nRRULE:FREQ=SECONDLY;BYMONTH=2;BYMONTHDAY=30\nEND:VEVENT\n"));
+    }
+    text.push_str("END:VCALENDAR\n");
+    let decoded = march(text.as_bytes());
+    assert_eq!(starts(&decoded).len(), 600);
+    assert_eq!(decoded.problem_count, 500);
+}
+
+#[test]
 fn a_series_that_began_long_ago_is_walked_from_near() {
     let decoded = march(&one("DTSTART:16020101T090000Z\nRRULE:FREQ=DAILY;INTERVAL=7"));
     assert!(decoded.problems.is_empty());
@@ -328,4 +340,60 @@ fn what_a_calendar_says_is_in_no_debug_text() {
     let decoded = march(&fixture("outlook.ics"));
     let text = format!("{:?}{:?}", decoded.records, decoded.problems);
     assert!(!text.contains("Besprechung") && !text.contains("Raum") && !text.contains("0400000"));
+}
+
+#[test]
+fn no_rule_however_odd_breaks_anything() {
+    let mut roll = fastrand::Rng::with_seed(11);
+    let pick = |roll: &mut fastrand::Rng, from: &[&str]| from[roll.usize(..from.len())].to_owned();
+    for _ in 0..150 {
+        let mut rule = format!(
+            "FREQ={}",
+            pick(&mut roll, &["YEARLY", "MONTHLY", "WEEKLY", "DAILY", "HOURLY", "MINUTELY"])
+        );
+        for _ in 0..roll.usize(..5) {
+            let key = pick(
+                &mut roll,
+                &[
+                    "BYDAY",
+                    "BYMONTHDAY",
+                    "BYYEARDAY",
+                    "BYWEEKNO",
+                    "BYSETPOS",
+                    "BYMONTH",
+                    "BYHOUR",
+                    "INTERVAL",
+                    "COUNT",
+                    "WKST",
+                    "UNTIL",
+                ],
+            );
+            let value = match key.as_str() {
+                "BYDAY" => {
+                    let nth = pick(
+                        &mut roll,
+                        &["", "0", "1", "5", "-1", "-5", "6", "30", "53", "-53", "54", "366", "-366"],
+                    );
+                    nth + &pick(&mut roll, &["MO", "WE", "SU", "XX"])
+                }
+                "WKST" => pick(&mut roll, &["MO", "SU", "TH", "7"]),
+                "UNTIL" => pick(&mut roll, &["20260401", "20260401T000000Z", "45000101", "16010101", "x"]),
+                "COUNT" | "INTERVAL" => pick(&mut roll, &["1", "3", "17", "400", "65535", "65536", "-1"]),
+                _ => pick(
+                    &mut roll,
+                    &[
+                        "1", "0", "-1", "12", "13", "29", "31", "53", "-53", "100", "366", "-366", "367",
+                        "1,2,3", "",
+                    ],
+                ),
+            };
+            rule.push_str(&format!(";{key}={value}"));
+        }
+        let start = pick(
+            &mut roll,
+            &["20240229T090000Z", "19700101T000000Z", "20260310T235959Z", "16010101T000000Z"],
+        );
+        let decoded = march(&one(&format!("DTSTART:{start}\nRRULE:{rule}")));
+        assert!(decoded.records.len() <= OCCURRENCES_MAX + 1, "{rule}");
+    }
 }

@@ -112,9 +112,10 @@ fn series(
     mut note: impl FnMut(ProblemKind),
 ) {
     let room = ROWS_MAX.saturating_sub(records.len());
-    let (slots, mut is_long) = slots(rows.reading, base, room, budget, &mut note);
     let (later, alone): (Vec<Event>, Vec<Event>) =
         exceptions.into_values().partition(|exception| exception.is_this_and_future);
+    let moved_ms = if later.is_empty() { 0 } else { MOVE_MS_MAX };
+    let (slots, mut is_long) = slots(rows.reading, base, moved_ms, room, budget, &mut note);
     let mut found = Vec::new();
     // Exceptions of one slot, whether the rule has the slot or not.
     let mut taken: BTreeSet<i64> = BTreeSet::new();
@@ -179,6 +180,7 @@ fn series(
 fn slots(
     reading: &Reading<'_>,
     base: &Event,
+    moved_ms: i64,
     room: usize,
     budget: &mut Budget,
     note: &mut impl FnMut(ProblemKind),
@@ -187,8 +189,8 @@ fn slots(
     let reach = base.added.iter().filter_map(|(_, own)| *own).map(Length::ms).max().unwrap_or(0);
     let reach = reach.max(base.length.ms()).clamp(0, LENGTH_MS_MAX).saturating_add(2 * 86_400_000);
     // A ruling for later occurrences may move them into the window.
-    let from_ms = reading.window.from_ms.saturating_sub(reach.saturating_add(MOVE_MS_MAX));
-    let to_ms = reading.window.to_ms.saturating_add(MOVE_MS_MAX);
+    let from_ms = reading.window.from_ms.saturating_sub(reach.saturating_add(moved_ms));
+    let to_ms = reading.window.to_ms.saturating_add(moved_ms).saturating_add(86_400_000);
     let range = (wall_of_ms(from_ms), wall_of_ms(to_ms));
     let most = room.min(OCCURRENCES_MAX * 4);
     let mut is_long = false;

@@ -14,6 +14,7 @@ pub mod doctor;
 pub mod edit;
 #[cfg(feature = "emulator")]
 pub mod emulate;
+pub mod export;
 pub mod forward;
 pub mod free;
 pub mod login;
@@ -67,6 +68,7 @@ pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
         Command::Reminders(command) => command.run(globals, output),
         Command::Presence(command) => command.run(globals, output),
         Command::Changes(command) => command.run(globals, output),
+        Command::Export(command) => command.run(globals, output),
         Command::Open(command) => command.run(globals, output),
         Command::Status(command) => command.run(globals, output),
         Command::Doctor(command) => command.run(globals, output),
