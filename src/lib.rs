@@ -7,6 +7,7 @@
 //! Readers need no engine, no lock and no network; any number of them may be open in any process.
 //! ```
 //! use calmirror::api::{AgendaAsk, Look, open_mirror};
+//! use calmirror::model::SourceKind;
 //! use calmirror::zones::Zones;
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -17,7 +18,7 @@
 //! let now_ms = 1_772_438_400_000; // the caller's clock, UTC epoch milliseconds
 //! // `None` before the first sync: the answers are empty then and say so.
 //! let mirror = open_mirror(&data_dir.join("anna/mirror.db"))?;
-//! let look = Look { mirror: mirror.as_ref(), zones: &zones, zone: &zone, now_ms };
+//! let look = Look { mirror: mirror.as_ref(), zones: &zones, zone: &zone, now_ms, source: SourceKind::Microsoft365 };
 //! let today = zone.day(zone.date(now_ms));
 //! let agenda = look.agenda(&AgendaAsk { from_ms: Some(today.from_ms), to_ms: Some(today.to_ms), ..AgendaAsk::default() })?;
 //! assert_eq!((agenda.as_of, agenda.items.len()), (None, 0));

@@ -543,8 +543,14 @@ impl Mirrors {
                 Err(error) => {
                     let zone = self.zone(account);
                     let now_ms = self.clock.now_ms();
-                    Look { mirror: None, zones: &self.zones, zone: &zone, now_ms }
-                        .broken_status(&facts, &error)
+                    Look {
+                        mirror: None,
+                        zones: &self.zones,
+                        zone: &zone,
+                        now_ms,
+                        source: account.source.value,
+                    }
+                    .broken_status(&facts, &error)
                 }
             };
             if let Some(credential) = account.credential.as_ref().filter(|_| account.is_application()) {
@@ -606,8 +612,13 @@ impl Mirrors {
             Some(text) => resolve_zone(&self.zones, text)?,
             None => self.zone(account),
         };
-        let look =
-            Look { mirror: mirror.as_ref(), zones: &self.zones, zone: &zone, now_ms: self.clock.now_ms() };
+        let look = Look {
+            mirror: mirror.as_ref(),
+            zones: &self.zones,
+            zone: &zone,
+            now_ms: self.clock.now_ms(),
+            source: account.source.value,
+        };
         ask(&look)
     }
 

@@ -336,6 +336,7 @@ fn the_program_syncs_asks_and_refuses_edits() {
     assert_eq!(agenda["fresh"], true);
     let event = &agenda["items"][0];
     assert_eq!((&event["subject"], &event["ical_uid"]), (&json!("Review"), &json!("u")));
+    assert_eq!(event["source"], "icalendar");
     let id = event["id"].as_str().unwrap();
     for arguments in [
         &["edit", id, "--subject", "other"][..],
