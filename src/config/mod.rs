@@ -12,6 +12,7 @@ mod choice;
 mod cloud;
 mod credential;
 mod effective;
+mod exchange;
 mod grammar;
 mod presence;
 mod reader;
@@ -30,6 +31,7 @@ pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
+pub use exchange::Exchange;
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,
@@ -83,6 +85,8 @@ impl fmt::Display for Problem {
 pub struct Config {
     /// The registered applications.
     pub graph_apps: Vec<GraphApp>,
+    /// The Exchange organizations.
+    pub exchanges: Vec<Exchange>,
     /// Location or configuration groups.
     pub groups: Vec<Group>,
     /// The mailboxes.
@@ -155,6 +159,8 @@ pub struct Account {
     pub user: Option<String>,
     /// Where the events come from.
     pub source: SourceKind,
+    /// Its Exchange organization, by display name. Without one the only one counts.
+    pub exchange: Option<String>,
     /// What it sets for itself.
     pub settings: Settings,
 }
@@ -183,6 +189,9 @@ impl Config {
             if let Some(credential) = &mut app.credential {
                 credential.rebase(folder);
             }
+        }
+        for password in self.exchanges.iter_mut().filter_map(|exchange| exchange.password.as_mut()) {
+            password.rebase(folder);
         }
         let groups = self.groups.iter_mut().flat_map(|group| [&mut group.settings, &mut group.lock]);
         let accounts = self.accounts.iter_mut().map(|account| &mut account.settings);
