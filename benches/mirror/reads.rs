@@ -97,7 +97,13 @@ pub fn measure_agenda(table: &mut Table, items: usize, file: &Path) {
     let reader = open_mirror(file).unwrap().unwrap();
     let zones = Zones::bundled();
     let zone = zones.utc();
-    let look = Look { mirror: Some(&reader), zones: &zones, zone: &zone, now_ms: NOW_MS };
+    let look = Look {
+        mirror: Some(&reader),
+        zones: &zones,
+        zone: &zone,
+        now_ms: NOW_MS,
+        source: calmirror::model::SourceKind::Microsoft365,
+    };
     let conn = open_bare(file);
     let cases: [(&str, &dyn Fn(i64) -> Asked); 3] =
         [("a day", &|day| range(day, 1)), ("a week", &|day| range(day, 7)), ("next ten", &next_ten)];
@@ -153,7 +159,13 @@ pub fn measure_open(table: &mut Table, items: usize, file: &Path) {
         let reader = open_mirror(file).unwrap().unwrap();
         let zones = Zones::bundled();
         let zone = resolve_zone(&zones, "UTC").unwrap();
-        let look = Look { mirror: Some(&reader), zones: &zones, zone: &zone, now_ms: NOW_MS };
+        let look = Look {
+            mirror: Some(&reader),
+            zones: &zones,
+            zone: &zone,
+            now_ms: NOW_MS,
+            source: calmirror::model::SourceKind::Microsoft365,
+        };
         black_box(look.agenda(&asked.ask).unwrap());
         drop(reader);
         let our = began.elapsed().as_secs_f64();

@@ -521,7 +521,7 @@ impl Mirrors {
                 user: account.user.clone(),
                 is_signed_in: self.is_signed_in(account),
                 sign_in: match account.source.value {
-                    SourceKind::Microsoft365 if account.is_application() => SignInWay::Application,
+                    _ if account.is_application() => SignInWay::Application,
                     SourceKind::Microsoft365 => SignInWay::User,
                     SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
                 },
@@ -531,8 +531,14 @@ impl Mirrors {
                 Err(error) => {
                     let zone = self.zone(account);
                     let now_ms = self.clock.now_ms();
-                    Look { mirror: None, zones: &self.zones, zone: &zone, now_ms }
-                        .broken_status(&facts, &error)
+                    Look {
+                        mirror: None,
+                        zones: &self.zones,
+                        zone: &zone,
+                        now_ms,
+                        source: account.source.value,
+                    }
+                    .broken_status(&facts, &error)
                 }
             };
             if let Some(credential) = account.credential.as_ref().filter(|_| account.is_application()) {
@@ -594,8 +600,13 @@ impl Mirrors {
             Some(text) => resolve_zone(&self.zones, text)?,
             None => self.zone(account),
         };
-        let look =
-            Look { mirror: mirror.as_ref(), zones: &self.zones, zone: &zone, now_ms: self.clock.now_ms() };
+        let look = Look {
+            mirror: mirror.as_ref(),
+            zones: &self.zones,
+            zone: &zone,
+            now_ms: self.clock.now_ms(),
+            source: account.source.value,
+        };
         ask(&look)
     }
 

@@ -15,13 +15,11 @@ use crate::api::{
 };
 use crate::flow::look::{self, AgendaAsk, BusyAsk, CHANGES_MAX, FreeAsk, LookError, SearchAsk, Shown};
 use crate::mirror::{AccountView, CalendarView, FailureView, Found, KEY_PREFIX_MIN, MirrorError, Reader};
-use crate::model::{Attendee, EventView, Key, OnlineMeeting, Pending, Window};
+use crate::model::{Attendee, EventView, Key, OnlineMeeting, Pending, SourceKind, Window};
 use crate::zones::{Zone, Zones, date_text, parse_time};
 
 /// The years that may be asked for.
 const YEARS: std::ops::RangeInclusive<i32> = 1_900..=9_900;
-/// The only system a mirror is filled from so far.
-const SOURCE: &str = "microsoft365";
 
 /// Opens a mirror for reading; `None` when there is none yet.
 ///
@@ -79,6 +77,8 @@ pub struct Look<'l> {
     pub zone: &'l Zone,
     /// UTC epoch milliseconds.
     pub now_ms: i64,
+    /// Where the mirror's events come from.
+    pub source: SourceKind,
 }
 
 /// What a mirror does not know about its account.
@@ -361,7 +361,7 @@ impl Look<'_> {
             ical_uid: details.ical_uid,
             change_key: event.change_key,
             calendar: event.calendar,
-            source: SOURCE,
+            source: self.source.code(),
             kind: event.kind,
             series_id: event.series,
             subject: details.subject,

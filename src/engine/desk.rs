@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
+use crate::engine::exchange::OnPremises;
 use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{
@@ -38,6 +39,8 @@ pub(super) struct Desk {
     /// What reaches the mailbox where nobody signs in.
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
+    /// What is asked instead of Graph where the mailbox is on an Exchange server.
+    exchange: Option<Arc<OnPremises>>,
     zones: Arc<Zones>,
     /// The mirror was found to belong to the tokens' mailbox.
     is_owner_checked: bool,
@@ -64,7 +67,7 @@ impl Desk {
         reach: Reach,
         (zones, zone): (Arc<Zones>, Zone),
     ) -> Result<Desk, Error> {
-        let Reach { vault, session, graph, fleet } = reach;
+        let Reach { vault, session, graph, fleet, exchange } = reach;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
         let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(Error::from)?;
@@ -73,7 +76,7 @@ impl Desk {
         }
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
-        if fleet.is_none() {
+        if fleet.is_none() && exchange.is_none() {
             vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         }
         let mirror = mirror.with_zones((*zones).clone());
@@ -87,7 +90,9 @@ impl Desk {
             graph,
             zones,
             zone,
-            is_push_stopped: false,
+            // Nothing is sent there.
+            is_push_stopped: exchange.is_some(),
+            exchange,
             is_owner_checked: false,
         })
     }
@@ -140,6 +145,11 @@ impl Desk {
         };
         let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
         let mut done = Done::default();
+        if let Some(exchange) = self.exchange.clone() {
+            done.pull = self.pull_exchange(&exchange, &ports, pull_order, progress).await?;
+            self.after_pull(order, &mut done)?;
+            return Ok(done);
+        }
         match self.bind_mailbox().await? {
             Ok(()) => {
                 done.push = self.push(urgency, progress).await?;
@@ -153,6 +163,46 @@ impl Desk {
                 done.pull = PullReport { fault: Some(fault), ..PullReport::default() };
             }
         }
+        self.after_pull(order, &mut done)?;
+        Ok(done)
+    }
+
+    /// Pulls from an Exchange server.
+    async fn pull_exchange(
+        &mut self,
+        exchange: &OnPremises,
+        ports: &PullPorts,
+        order: PullOrder,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<PullReport, MirrorError> {
+        // The configuration names the mailbox; a mirror of another one, or of another server's, is left alone.
+        let address = exchange.user().to_lowercase();
+        let mailbox =
+            MailboxId { tenant_id: Some("exchange".to_owned()), object_id: format!("address:{address}") };
+        match self.mirror.account()?.mailbox {
+            Some(bound) if !bound.is_same(&mailbox) => return Err(MirrorError::OtherMailbox),
+            Some(_) => {}
+            None => {
+                self.mirror.bind(&mailbox, Some(exchange.user()))?;
+            }
+        }
+        let report = match exchange.client(&self.edges).await {
+            Ok(client) => pull(&mut self.mirror, &client, ports, order, progress).await?,
+            Err(fault) => {
+                let now_ms = self.edges.clock.now_ms();
+                self.mirror.note_attempt(now_ms)?;
+                self.mirror.note_fault(fault.kind(), now_ms)?;
+                return Ok(PullReport { fault: Some(fault), ..PullReport::default() });
+            }
+        };
+        if report.fault == Some(Fault::SignInNeeded) {
+            exchange.not_let_in();
+        }
+        Ok(report)
+    }
+
+    /// Carries out the removals that were accepted, and the upkeep.
+    fn after_pull(&mut self, order: &SyncOrder, done: &mut Done) -> Result<(), MirrorError> {
         for calendar in self.mirror.calendars()? {
             let is_accepted = match &order.accept_removals {
                 Accept::None => false,
@@ -164,7 +214,7 @@ impl Desk {
             }
         }
         upkeep(&mut self.mirror)?;
-        Ok(done)
+        Ok(())
     }
 
     async fn push(
@@ -277,9 +327,16 @@ impl Desk {
     }
 
     fn weather(&self, fault: &Fault) -> Weather {
-        match (fault, self.graph.throttled_until_ms()) {
+        let throttled_until_ms = match &self.exchange {
+            Some(exchange) => exchange.throttled_until_ms(),
+            None => self.graph.throttled_until_ms(),
+        };
+        match (fault, throttled_until_ms) {
             (Fault::SignInNeeded, _) => {
                 let problem = match &self.fleet {
+                    _ if self.exchange.is_some() => {
+                        self.exchange.as_ref().and_then(|exchange| exchange.problem())
+                    }
                     Some(fleet) => Some(match fleet.application.problem() {
                         Some(problem) => problem.to_string(),
                         None => NOT_LET_IN.to_owned(),
@@ -336,6 +393,15 @@ impl Desk {
     }
 
     fn check_user_signs_in(&self) -> Result<(), Error> {
+        if self.exchange.is_some() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}` needs no sign-in: the configuration says where the password for its Exchange server is",
+                    self.effective.name
+                ),
+            ));
+        }
         match &self.fleet {
             None => Ok(()),
             Some(_) => Err(Error::new(
@@ -435,14 +501,17 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 
 /// Refuses an account that this engine must not synchronize, and says who can change that.
 pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
-    if effective.source.value != SourceKind::Microsoft365 {
-        return Err(Error::new(
-            ErrorKind::Usage,
-            format!(
-                "account `{}`: only the source `microsoft365` can be synchronized by this version",
-                effective.name
-            ),
-        ));
+    match effective.source.value {
+        SourceKind::Microsoft365 | SourceKind::Exchange => {}
+        SourceKind::Icalendar | SourceKind::Feed => {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}`: only the sources `microsoft365` and `exchange` can be synchronized by this version",
+                    effective.name
+                ),
+            ));
+        }
     }
     match effective.method.value {
         Method::Client | Method::Server => {}
@@ -455,6 +524,9 @@ pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
                 ),
             ));
         }
+    }
+    if effective.source.value == SourceKind::Exchange {
+        return Ok(());
     }
     if !effective.allow_office365.value {
         return Err(Error::new(

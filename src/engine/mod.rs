@@ -4,6 +4,7 @@
 //! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
 mod desk;
+mod exchange;
 mod office;
 mod switchboard;
 mod watch;

@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::actuate::{Actuators, Surroundings};
 use crate::api::{Error, ErrorKind, mailbox_name};
-use crate::config::{Config, Effective};
+use crate::config::{Cloud, Config, Effective, SourceKind};
 use crate::engine::Edges;
 use crate::engine::desk::{Desk, MIRROR_FILE, check_policy, sign_in_site};
+use crate::engine::exchange::OnPremises;
 use crate::flow::presence::{Keeper, policy};
 use crate::flow::sign_in::{Application, ApplicationSite, Session};
 use crate::ports::{Bearer, Vault};
@@ -44,6 +45,8 @@ pub(super) struct Reach {
     pub(super) graph: Graph,
     /// Where nobody signs in.
     pub(super) fleet: Option<Arc<Fleet>>,
+    /// What is asked instead of Graph where the mailbox is on an Exchange server.
+    pub(super) exchange: Option<Arc<OnPremises>>,
 }
 
 /// Where and as what the application of an account signs in; `None` when it has no application.
@@ -68,14 +71,16 @@ pub(super) struct Office {
     pub(super) edges: Edges,
     pub(super) zones: Arc<Zones>,
     fleets: Mutex<BTreeMap<String, Arc<Fleet>>>,
+    /// What the mailboxes of one Exchange organization share.
+    limits: Mutex<BTreeMap<String, Arc<Limits>>>,
     reaches: Mutex<BTreeMap<String, Reach>>,
 }
 
 impl Office {
     pub(super) fn new(config: Config, data_dir: &Path, edges: Edges) -> Office {
         let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
-        let (fleets, reaches) = (Mutex::default(), Mutex::default());
-        Office { config, data_dir: data_dir.to_path_buf(), edges, zones, fleets, reaches }
+        let (fleets, limits, reaches) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Office { config, data_dir: data_dir.to_path_buf(), edges, zones, fleets, limits, reaches }
     }
 
     /// What is in effect for `account`.
@@ -106,9 +111,10 @@ impl Office {
         let (settings, zone) = (&effective.presence, self.zone(effective));
         let folder = self.data_dir.join(&effective.name);
         let path = folder.join(MIRROR_FILE);
+        let reach = self.reach(effective)?;
         let around = Surroundings {
             http: self.edges.http.clone(),
-            graph: Some(self.reach(effective)?.graph),
+            graph: reach.exchange.is_none().then_some(reach.graph),
             clock: self.edges.clock.clone(),
             folder,
             environment: program_environment(),
@@ -148,12 +154,17 @@ impl Office {
         let Edges { http, clock, entropy, keyring } = self.edges.clone();
         let fleet = self.fleet(effective);
         let user = fleet.as_ref().and(effective.user.as_deref());
-        let site = GraphSite::new(&effective.graph_url.value, user)
+        let exchange = self.on_premises(effective)?;
+        let graph_url = match exchange {
+            // Never asked.
+            Some(_) => Cloud::Global.graph_url(),
+            None => &effective.graph_url.value,
+        };
+        let site = GraphSite::new(graph_url, user)
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         let vault = Arc::new(FileVault::new(&self.data_dir, &effective.name, keyring));
         let tokens = vault.clone() as Arc<dyn Vault>;
-        let session =
-            Arc::new(Session::new(sign_in_site(effective), http.clone(), clock.clone(), tokens));
+        let session = Arc::new(Session::new(sign_in_site(effective), http.clone(), clock.clone(), tokens));
         let bearer: Arc<dyn Bearer> = match &fleet {
             Some(fleet) => fleet.application.clone(),
             None => session.clone(),
@@ -163,7 +174,7 @@ impl Office {
             Some(fleet) => graph.with_limits(fleet.limits.clone()),
             None => graph,
         };
-        let reach = Reach { vault, session, graph, fleet };
+        let reach = Reach { vault, session, graph, fleet, exchange };
         reaches.insert(effective.name.clone(), reach.clone());
         Ok(reach)
     }
@@ -174,6 +185,16 @@ impl Office {
     /// No such account, or a policy that forbids it.
     pub(super) fn check(&self, account: &str) -> Result<(), Error> {
         check_policy(&self.effective(account)?)
+    }
+
+    fn on_premises(&self, effective: &Effective) -> Result<Option<Arc<OnPremises>>, Error> {
+        if effective.source.value != SourceKind::Exchange {
+            return Ok(None);
+        }
+        let name = effective.exchange.as_ref().map(|exchange| exchange.display_name.clone());
+        let mut limits = self.limits.lock().unwrap_or_else(PoisonError::into_inner);
+        let limits = limits.entry(name.unwrap_or_default()).or_default().clone();
+        Ok(Some(Arc::new(OnPremises::new(effective, limits)?)))
     }
 
     /// What the mailboxes of its application share, for an account that is reached with application permissions.

@@ -100,7 +100,13 @@ impl World {
     }
 
     fn look<'w>(&'w self, mirror: Option<&'w Reader>) -> Look<'w> {
-        Look { mirror, zones: &self.zones, zone: &self.zone, now_ms: self.now_ms }
+        Look {
+            mirror,
+            zones: &self.zones,
+            zone: &self.zone,
+            now_ms: self.now_ms,
+            source: calmirror::model::SourceKind::Microsoft365,
+        }
     }
 
     fn at(&self, text: &str) -> Option<i64> {
