@@ -83,15 +83,15 @@ fn is_variable(name: &str) -> bool {
 
 pub(super) fn read_credential(section: &Section<'_, '_>) -> Option<Credential> {
     let [env, file, certificate, key] = CREDENTIAL_KEYS.map(|name| section.text(name).map(|text| text.value));
-    if let Some(name) = &env {
-        if !is_variable(name) {
-            // It may be the secret itself: its text is not repeated.
-            section.note(
-                "client_secret_env",
-                "must be the name of a variable of the environment, such as \"CALMIRROR_SECRET\", not the secret itself",
-            );
-            return None;
-        }
+    if let Some(name) = &env
+        && !is_variable(name)
+    {
+        // It may be the secret itself: its text is not repeated.
+        section.note(
+            "client_secret_env",
+            "must be the name of a variable of the environment, such as \"CALMIRROR_SECRET\", not the secret itself",
+        );
+        return None;
     }
     for (one, other) in [("certificate_file", "private_key_file"), ("private_key_file", "certificate_file")] {
         if section.has(one) && !section.has(other) {
