@@ -162,7 +162,7 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             "an unknown key without a likeness",
             format!("{APP}{account}zzz = 1\n"),
             vec![
-                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
+                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, exchange, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
             ],
         ),
         (
