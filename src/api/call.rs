@@ -533,7 +533,7 @@ impl Mirrors {
                 user: account.user.clone(),
                 is_signed_in: self.is_signed_in(account),
                 sign_in: match account.source.value {
-                    SourceKind::Microsoft365 if account.is_application() => SignInWay::Application,
+                    _ if account.is_application() => SignInWay::Application,
                     SourceKind::Microsoft365 => SignInWay::User,
                     SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => SignInWay::None,
                 },

@@ -5,7 +5,7 @@
 use crate::api::act::{AddCall, EditAnswer, EditCall, ForwardCall, RemoveCall, RespondCall};
 use crate::api::wish::Reading;
 use crate::api::{Error, ErrorKind, Event, Look, Mirrors};
-use crate::config::Effective;
+use crate::config::{Effective, SourceKind};
 use crate::edit::{self, Fold};
 use crate::mirror::{CalendarChoice, Editor, NewEdit, Replacement, Session, TargetRow};
 use crate::model::{
@@ -37,7 +37,7 @@ impl Mirrors {
         let fields = call.fields.for_new(Reading { zone: &zone, is_named: call.tz.is_some() })?;
         let wanted = call.calendar.as_deref().map(|text| self.calendar(account, text)).transpose()?;
         let now_ms = self.now_ms();
-        let mut editor = self.editor(account)?;
+        let mut editor = self.writer(account)?;
         let session = editor.begin(now_ms)?;
         let calendar = choose(&session, wanted)?;
         let key = Key::from_bytes(self.entropy.bytes());
@@ -55,7 +55,7 @@ impl Mirrors {
         let reading = Reading { zone: &zone, is_named: call.tz.is_some() };
         let named = self.key(account, &call.id)?;
         let wanted = call.calendar.as_deref().map(|text| self.calendar(account, text)).transpose()?;
-        let mut editor = self.editor(account)?;
+        let mut editor = self.writer(account)?;
         let session = editor.begin(self.now_ms())?;
         let row = target(&session, named)?;
         let target = if call.is_series { series_of(&session, &row)? } else { row.clone() };
@@ -132,7 +132,7 @@ impl Mirrors {
         intent: &Intent,
     ) -> Result<EditAnswer, Error> {
         let named = self.key(account, id)?;
-        let mut editor = self.editor(account)?;
+        let mut editor = self.writer(account)?;
         let session = editor.begin(self.now_ms())?;
         let row = target(&session, named)?;
         let target = if is_series { series_of(&session, &row)? } else { row.clone() };
@@ -318,6 +318,21 @@ impl Mirrors {
             warnings.insert(0, format!("{notifies} {people} will be mailed when this is sent"));
         }
         Ok(EditAnswer { event, outbox, notifies, warnings })
+    }
+
+    /// Opens the account's mirror for edits that are to be sent.
+    fn writer(&self, account: &Effective) -> Result<Editor, Error> {
+        match account.source.value {
+            SourceKind::Microsoft365 => self.editor(account),
+            SourceKind::Exchange | SourceKind::Icalendar | SourceKind::Feed => Err(Error::new(
+                ErrorKind::Refused,
+                format!(
+                    "account `{}`: this version changes nothing at a source `{}`; nothing was recorded",
+                    account.name,
+                    account.source.value.code()
+                ),
+            )),
+        }
     }
 
     /// Opens the account's mirror for edits.

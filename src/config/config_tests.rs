@@ -162,7 +162,7 @@ fn every_mistake_names_its_line_and_key_and_what_is_allowed() {
             "an unknown key without a likeness",
             format!("{APP}{account}zzz = 1\n"),
             vec![
-                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, path, url, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
+                "line 7: `account.zzz`: unknown key; known here: name, group, user, source, exchange, path, url, method, allow_office365, graph_app, window, conflicts, confirm_mail_after, presence",
             ],
         ),
         (
@@ -501,5 +501,56 @@ fn an_application_has_one_whole_credential() {
     ] {
         let found = problems(&format!("{APP}{written}\n"));
         assert!(found.len() == 1 && found[0].contains(says), "{found:?}");
+    }
+}
+
+const EXCHANGE: &str = "[[exchange]]\ndisplay_name = \"HQ\"\newsurl\npassword_file = \"pw\"\n";
+const ON_PREMISES: &str = "[[account]]\nname = \"a\"\nuser = \"a@x.test\"\nsource = \"exchange\"\n";
+
+fn organization(url: &str) -> String {
+    let url = if url.is_empty() { String::new() } else { format!("ews_url = \"{url}\"") };
+    EXCHANGE.replace("ewsurl", &url)
+}
+
+#[test]
+fn an_exchange_account_has_its_organization_and_password() {
+    let text = format!("{}{ON_PREMISES}", organization("https://mail.x.test/EWS/Exchange.asmx"));
+    let mut config = Config::parse(&text).unwrap();
+    config.rebase(Path::new("/etc/cal"));
+    let effective = config.resolve("a").unwrap();
+    assert_eq!(effective.credential, Some(Credential::PasswordFile("/etc/cal/pw".into())));
+    let exchange = effective.exchange.as_ref().unwrap();
+    assert_eq!(
+        (exchange.display_name.as_str(), exchange.ews_url.as_deref(), exchange.login.as_deref()),
+        ("HQ", Some("https://mail.x.test/EWS/Exchange.asmx"), None)
+    );
+    assert!(effective.is_application() && effective.is_synchronized());
+    assert!(Config::parse(&format!("{}{ON_PREMISES}", organization(""))).is_ok(), "Autodiscover");
+}
+
+#[test]
+fn what_an_exchange_account_lacks_is_named() {
+    let one = organization("");
+    for (text, says) in [
+        (ON_PREMISES.to_owned(), "add an [[exchange]]"),
+        (format!("{one}{}", ON_PREMISES.replace("user = \"a@x.test\"\n", "")), "`account.user`: is missing"),
+        (format!("{one}{}{ON_PREMISES}", one.replace("HQ", "Branch")), "there are several [[exchange]]"),
+        (format!("{one}{ON_PREMISES}exchange = \"H\"\n"), "did you mean \"HQ\"?"),
+        (
+            format!("{}{ON_PREMISES}", one.replace("password_file = \"pw\"\n", "")),
+            "`password_file` or `password_env`",
+        ),
+        (
+            format!("{}{ON_PREMISES}", organization("http://mail.x.test/EWS/Exchange.asmx")),
+            "must be an https:// address",
+        ),
+        (
+            format!("{one}{ON_PREMISES}").replace("password_file = \"pw\"", "password_env = \"hush-hush\""),
+            "not the password itself",
+        ),
+    ] {
+        let found = problems(&text);
+        assert!(found.len() == 1 && found[0].contains(says), "{says}: {found:?}");
+        assert!(!found[0].contains("hush-hush"));
     }
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::config::{
-    Account, CONFIRM_MAIL_AFTER_DEFAULT, Config, Credential, GraphApp, Group, Method, OnShutdown,
+    Account, CONFIRM_MAIL_AFTER_DEFAULT, Config, Credential, Exchange, GraphApp, Group, Method, OnShutdown,
     PresenceSettings, SIGN_IN_SCOPES, Scopes, Settings, SourceKind, WINDOW_FUTURE_DEFAULT,
     WINDOW_PAST_DEFAULT, WorkingHours, plain_scope, scope_purpose, span_text,
 };
@@ -80,8 +80,10 @@ pub struct Effective {
     pub client_id: String,
     /// Every scope to ask for, those of the sign-in first.
     pub scopes: Sourced<Vec<String>>,
-    /// What the application proves itself with, where no user signs in.
+    /// What the application proves itself with, where no user signs in; the password for an Exchange server.
     pub credential: Option<Credential>,
+    /// The Exchange organization of its mailbox.
+    pub exchange: Option<Exchange>,
     /// How much of the past is mirrored.
     pub window_past: Sourced<Duration>,
     /// How much of the future is mirrored.
@@ -123,9 +125,14 @@ impl Effective {
             && (self.source.value != SourceKind::Microsoft365 || self.allow_office365.value)
     }
 
-    /// Whether the mailbox is reached with an application's own permissions: nobody signs in for it.
+    /// Whether the mailbox is reached with what the configuration holds, an application's own permissions or a
+    /// password for an Exchange server: nobody signs in for it.
     pub fn is_application(&self) -> bool {
-        self.method.value == Method::Server && self.source.value == SourceKind::Microsoft365
+        match self.source.value {
+            SourceKind::Microsoft365 => self.method.value == Method::Server,
+            SourceKind::Exchange => true,
+            SourceKind::Icalendar | SourceKind::Feed => false,
+        }
     }
 
     /// What each permission is for, those of the sign-in itself apart.
@@ -159,6 +166,22 @@ impl Effective {
         if self.source.value == SourceKind::Microsoft365 && self.method.value != Method::Off {
             let way = if self.is_application() { "application" } else { "user" };
             lines.push(show("sign_in", json!(way), self.method.origin));
+        }
+        if let Some(exchange) = &self.exchange {
+            let url = json!(exchange.ews_url);
+            let login = json!(exchange.login.as_ref().or(self.user.as_ref()));
+            lines.extend([
+                show("exchange", json!(exchange.display_name), Origin::Account),
+                show("exchange.ews_url", url, origin_of(exchange.ews_url.is_some(), Origin::TopLevel)),
+                show("exchange.login", login, origin_of(exchange.login.is_some(), Origin::TopLevel)),
+            ]);
+            lines.extend(
+                exchange
+                    .password
+                    .iter()
+                    .flat_map(Credential::written)
+                    .map(|(key, written)| show(&format!("exchange.{key}"), json!(written), Origin::TopLevel)),
+            );
         }
         if let Some(app) = &self.graph_app {
             lines.extend([
@@ -235,6 +258,7 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
         lock: group.map(|group| &group.lock),
     };
     let app = resolve_app(config, account, &levels);
+    let exchange = resolve_exchange(config, account);
     let method = levels.settings(|settings| settings.method, Method::Client);
     let is_application = method.value == Method::Server;
     let graph_url = origin_url(app, |app| app.graph_url.as_deref(), |app| app.cloud.graph_url());
@@ -261,7 +285,11 @@ pub(super) fn resolve(config: &Config, name: &str) -> Option<Effective> {
                 origin: origin_of(app.scopes != Scopes::Minimal, Origin::TopLevel),
             },
         },
-        credential: app.and_then(|app| app.credential.clone()),
+        credential: match exchange {
+            Some(exchange) => exchange.password.clone(),
+            None => app.and_then(|app| app.credential.clone()),
+        },
+        exchange: exchange.cloned(),
         method,
         graph_url,
         graph_app: app.map(|app| Sourced {
@@ -297,6 +325,18 @@ fn resolve_app<'c>(config: &'c Config, account: &Account, levels: &Levels<'_>) -
             [only] => Some(only),
             _ => None,
         },
+    }
+}
+
+/// The named organization, else the only one.
+fn resolve_exchange<'c>(config: &'c Config, account: &Account) -> Option<&'c Exchange> {
+    if account.source != SourceKind::Exchange {
+        return None;
+    }
+    match (&account.exchange, config.exchanges.as_slice()) {
+        (Some(named), all) => all.iter().find(|exchange| exchange.display_name == *named),
+        (None, [only]) => Some(only),
+        (None, _) => None,
     }
 }
 

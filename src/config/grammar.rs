@@ -6,16 +6,17 @@ use toml::de::DeTable;
 
 use crate::config::calendars::{check_shelf, read_shelf};
 use crate::config::credential::read_credential;
+use crate::config::exchange::read_exchanges;
 use crate::config::presence::{PRESENCE_KEYS, Reference, Slot, read_presence};
 use crate::config::reader::{Problems, Section, line_of, nearest};
 use crate::config::{
-    ACCOUNTS_MAX, Account, CONFIG_BYTES_MAX, Cloud, Config, GraphApp, Group, Method, PresenceSettings,
-    Problem, Profile, Scopes, Settings, SourceKind, WINDOW_DAYS_MAX, WINDOW_FUTURE_DEFAULT,
+    ACCOUNTS_MAX, Account, CONFIG_BYTES_MAX, Cloud, Config, Exchange, GraphApp, Group, Method,
+    PresenceSettings, Problem, Profile, Scopes, Settings, SourceKind, WINDOW_DAYS_MAX, WINDOW_FUTURE_DEFAULT,
     WINDOW_PAST_DEFAULT, check_origin, span_text,
 };
 use crate::model::Policy;
 
-const TOP_KEYS: &[&str] = &["graph_app", "group", "account", "presence"];
+const TOP_KEYS: &[&str] = &["graph_app", "exchange", "group", "account", "presence"];
 const GRAPH_APP_KEYS: &[&str] = &[
     "display_name",
     "application_id",
@@ -49,6 +50,7 @@ const ACCOUNT_KEYS: &[&str] = &[
     "group",
     "user",
     "source",
+    "exchange",
     "path",
     "url",
     "method",
@@ -97,6 +99,7 @@ pub(super) fn parse(text: &str) -> Result<Config, Vec<Problem>> {
 fn read<'i>(table: &DeTable<'i>, problems: &Problems<'i>) -> Config {
     let top = Section::open("", 0, table, TOP_KEYS, problems);
     let graph_apps = read_graph_apps(&top);
+    let exchanges = read_exchanges(&top);
     let mut references = Vec::new();
     let presence =
         top.section("presence", PRESENCE_KEYS).map(|section| read_presence(&section, &mut references));
@@ -139,6 +142,7 @@ fn read<'i>(table: &DeTable<'i>, problems: &Problems<'i>) -> Config {
         };
         check_account(account, level, group, &graph_apps);
         check_shelf(account, &level.section);
+        check_exchange(account, level, &exchanges);
         let group_level = group.map(|(_, level, _)| level);
         let lock_level = group.and_then(|(_, _, lock)| lock.as_ref());
         check_profiles(&presence, [group_level, Some(level), lock_level], problems);
@@ -156,6 +160,7 @@ fn read<'i>(table: &DeTable<'i>, problems: &Problems<'i>) -> Config {
 
     Config {
         graph_apps,
+        exchanges,
         groups: groups.into_iter().map(|(group, _, _)| group).collect(),
         accounts: accounts.into_iter().map(|(account, _)| account).collect(),
         presence: presence.0,
@@ -300,7 +305,8 @@ fn read_account(
         .choice("source", SourceKind::CODES, SourceKind::from_code)
         .unwrap_or(SourceKind::Microsoft365);
     let shelf = read_shelf(section, source);
-    Some(Account { name: name?, group, user, source, shelf, settings: Settings::default() })
+    let exchange = section.text("exchange").map(|text| text.value);
+    Some(Account { name: name?, group, user, source, shelf, exchange, settings: Settings::default() })
 }
 
 /// An account's name is a folder on every platform.
@@ -374,6 +380,33 @@ fn check_account(
             (None, _) => None,
         };
         check_server(account, level, app);
+    }
+}
+
+/// What an account needs whose mailbox is on an Exchange server.
+fn check_exchange(account: &Account, level: &Level<'_, '_>, exchanges: &[Exchange]) {
+    let section = &level.section;
+    if account.source != SourceKind::Exchange {
+        if account.exchange.is_some() {
+            section.note("exchange", "means something with source = \"exchange\" only");
+        }
+        return;
+    }
+    let known: Vec<&str> = exchanges.iter().map(|exchange| exchange.display_name.as_str()).collect();
+    match &account.exchange {
+        Some(name) if !known.contains(&name.as_str()) => {
+            section.note("exchange", no_such("[[exchange]] with the display_name", name, &known));
+        }
+        None if known.is_empty() => {
+            section.note("source", "\"exchange\" needs a server: add an [[exchange]]");
+        }
+        None if known.len() > 1 => {
+            section.note("exchange", "is missing: there are several [[exchange]], so name one");
+        }
+        Some(_) | None => {}
+    }
+    if account.user.is_none() && !section.has("user") {
+        section.note("user", "is missing: say which mailbox it is, such as user = \"anna@contoso.com\"");
     }
 }
 

@@ -13,6 +13,7 @@ mod choice;
 mod cloud;
 mod credential;
 mod effective;
+mod exchange;
 mod grammar;
 mod presence;
 mod reader;
@@ -31,6 +32,7 @@ pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
+pub use exchange::Exchange;
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,
@@ -84,6 +86,8 @@ impl fmt::Display for Problem {
 pub struct Config {
     /// The registered applications.
     pub graph_apps: Vec<GraphApp>,
+    /// The Exchange organizations.
+    pub exchanges: Vec<Exchange>,
     /// Location or configuration groups.
     pub groups: Vec<Group>,
     /// The mailboxes.
@@ -158,6 +162,8 @@ pub struct Account {
     pub source: SourceKind,
     /// Where its calendars are, of source `icalendar`.
     pub shelf: Option<Shelf>,
+    /// Its Exchange organization, by display name. Without one the only one counts.
+    pub exchange: Option<String>,
     /// What it sets for itself.
     pub settings: Settings,
 }
@@ -191,6 +197,9 @@ impl Config {
             if let Some(Shelf::Path(path)) = &mut account.shelf {
                 *path = folder.join(&*path);
             }
+        }
+        for password in self.exchanges.iter_mut().filter_map(|exchange| exchange.password.as_mut()) {
+            password.rebase(folder);
         }
         let groups = self.groups.iter_mut().flat_map(|group| [&mut group.settings, &mut group.lock]);
         let accounts = self.accounts.iter_mut().map(|account| &mut account.settings);

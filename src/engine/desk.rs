@@ -1,16 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::actuate::{Actuators, Surroundings};
-use crate::api::{Error, ErrorKind, SyncDone, mailbox_name};
+use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
-use crate::engine::office::Fleet;
+use crate::engine::exchange::OnPremises;
+use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
-use crate::flow::presence::{Keeper, policy};
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
@@ -20,17 +19,16 @@ use crate::flow::sign_in::{
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
-use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
-use crate::source::graph::{Graph, GraphSite};
+use crate::ports::{Owner, Tokens, Vault, VaultError};
+use crate::source::graph::Graph;
 use crate::source::ical::{Published, Wanted};
-use crate::system::program_environment;
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
 
 /// Whose mirror it is when it was filled from calendars in iCalendar.
 const PUBLISHED_ID: &str = "source:icalendar";
 /// The file of a mirror in its account's folder.
-const MIRROR_FILE: &str = "mirror.db";
+pub(super) const MIRROR_FILE: &str = "mirror.db";
 /// Who must do what when a server refuses a fresh token of an application.
 pub const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
@@ -44,8 +42,10 @@ pub(super) struct Desk {
     /// What reaches the mailbox where nobody signs in.
     fleet: Option<Arc<Fleet>>,
     graph: Graph,
-    /// Calendars in iCalendar; then `graph` is asked for nothing.
+    /// Calendars in iCalendar; then the mailbox is asked for nothing.
     published: Option<Published>,
+    /// What is asked instead of Graph where the mailbox is on an Exchange server.
+    exchange: Option<Arc<OnPremises>>,
     zones: Arc<Zones>,
     /// The mirror was found to belong to the tokens' mailbox.
     is_owner_checked: bool,
@@ -69,46 +69,21 @@ impl Desk {
         effective: Effective,
         data_dir: &Path,
         edges: &Edges,
-        fleet: Option<Arc<Fleet>>,
+        reach: Reach,
+        (zones, zone): (Arc<Zones>, Zone),
     ) -> Result<Desk, Error> {
-        check_policy(&effective)?;
+        let Reach { vault, session, graph, fleet, exchange } = reach;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
         let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(Error::from)?;
         if let Opening::Rebuilt { set_aside } = &opening {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
-        let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
-        let user = fleet.as_ref().and(effective.user.as_deref());
-        let graph_url = match effective.source.value {
-            SourceKind::Icalendar => Cloud::Global.graph_url(),
-            SourceKind::Microsoft365 | SourceKind::Exchange | SourceKind::Feed => &effective.graph_url.value,
-        };
-        let site = GraphSite::new(graph_url, user)
-            .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
-        if fleet.is_none() && effective.shelf.is_none() {
+        if fleet.is_none() && exchange.is_none() && effective.shelf.is_none() {
             vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         }
-        let session = Arc::new(Session::new(
-            sign_in_site(&effective),
-            edges.http.clone(),
-            edges.clock.clone(),
-            vault.clone() as Arc<dyn Vault>,
-        ));
-        let bearer: Arc<dyn Bearer> = match &fleet {
-            Some(fleet) => fleet.application.clone(),
-            None => session.clone(),
-        };
-        let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-        let graph = match &fleet {
-            Some(fleet) => graph.with_limits(fleet.limits.clone()),
-            None => graph,
-        };
-        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
-        let zone = zone_of(&effective, &zones);
-        let edges = edges.clone();
         let mirror = mirror.with_zones((*zones).clone());
         let published = match &effective.shelf {
             Some(shelf) => {
@@ -128,43 +103,22 @@ impl Desk {
             published,
             effective,
             folder,
-            edges,
+            edges: edges.clone(),
             mirror,
             session,
             fleet,
             graph,
             zones,
             zone,
-            is_push_stopped: false,
+            // Nothing is sent there.
+            is_push_stopped: exchange.is_some(),
+            exchange,
             is_owner_checked: false,
         })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
-    }
-
-    /// Keeps this account's presence, beside whatever the desk does.
-    pub(super) fn keeper(&self) -> Keeper {
-        let settings = &self.effective.presence;
-        let around = Surroundings {
-            http: self.edges.http.clone(),
-            graph: self.published.is_none().then(|| self.graph.clone()),
-            clock: self.edges.clock.clone(),
-            folder: self.folder.clone(),
-            environment: program_environment(),
-            zone: self.zone.clone(),
-            host: None,
-        };
-        Keeper {
-            account: mailbox_name(&self.effective).to_owned(),
-            user: self.effective.user.clone(),
-            path: self.folder.join(MIRROR_FILE),
-            policy: policy(settings, &self.zone),
-            actuators: Arc::new(Actuators::new(settings.actuators.as_deref().unwrap_or_default(), &around)),
-            entropy: self.edges.entropy.clone(),
-            clock: self.edges.clock.clone(),
-        }
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
@@ -211,6 +165,11 @@ impl Desk {
         };
         let ports = PullPorts { clock: self.edges.clock.clone(), entropy: self.edges.entropy.clone() };
         let mut done = Done::default();
+        if let Some(exchange) = self.exchange.clone() {
+            done.pull = self.pull_exchange(&exchange, &ports, pull_order, progress).await?;
+            self.after_pull(order, &mut done)?;
+            return Ok(done);
+        }
         match self.bind_mailbox().await? {
             Ok(()) => {
                 done.pull = match self.published.clone() {
@@ -232,6 +191,46 @@ impl Desk {
                 done.pull = PullReport { fault: Some(fault), ..PullReport::default() };
             }
         }
+        self.after_pull(order, &mut done)?;
+        Ok(done)
+    }
+
+    /// Pulls from an Exchange server.
+    async fn pull_exchange(
+        &mut self,
+        exchange: &OnPremises,
+        ports: &PullPorts,
+        order: PullOrder,
+        progress: &mut (dyn FnMut(Progress) + Send),
+    ) -> Result<PullReport, MirrorError> {
+        // The configuration names the mailbox; a mirror of another one, or of another server's, is left alone.
+        let address = exchange.user().to_lowercase();
+        let mailbox =
+            MailboxId { tenant_id: Some("exchange".to_owned()), object_id: format!("address:{address}") };
+        match self.mirror.account()?.mailbox {
+            Some(bound) if !bound.is_same(&mailbox) => return Err(MirrorError::OtherMailbox),
+            Some(_) => {}
+            None => {
+                self.mirror.bind(&mailbox, Some(exchange.user()))?;
+            }
+        }
+        let report = match exchange.client(&self.edges).await {
+            Ok(client) => pull(&mut self.mirror, &client, ports, order, progress).await?,
+            Err(fault) => {
+                let now_ms = self.edges.clock.now_ms();
+                self.mirror.note_attempt(now_ms)?;
+                self.mirror.note_fault(fault.kind(), now_ms)?;
+                return Ok(PullReport { fault: Some(fault), ..PullReport::default() });
+            }
+        };
+        if report.fault == Some(Fault::SignInNeeded) {
+            exchange.not_let_in();
+        }
+        Ok(report)
+    }
+
+    /// Carries out the removals that were accepted, and the upkeep.
+    fn after_pull(&mut self, order: &SyncOrder, done: &mut Done) -> Result<(), MirrorError> {
         for calendar in self.mirror.calendars()? {
             let is_accepted = match &order.accept_removals {
                 Accept::None => false,
@@ -243,7 +242,7 @@ impl Desk {
             }
         }
         upkeep(&mut self.mirror)?;
-        Ok(done)
+        Ok(())
     }
 
     async fn push(
@@ -373,9 +372,16 @@ impl Desk {
     }
 
     fn weather(&self, fault: &Fault) -> Weather {
-        match (fault, self.graph.throttled_until_ms()) {
+        let throttled_until_ms = match &self.exchange {
+            Some(exchange) => exchange.throttled_until_ms(),
+            None => self.graph.throttled_until_ms(),
+        };
+        match (fault, throttled_until_ms) {
             (Fault::SignInNeeded, _) => {
                 let problem = match &self.fleet {
+                    _ if self.exchange.is_some() => {
+                        self.exchange.as_ref().and_then(|exchange| exchange.problem())
+                    }
                     Some(fleet) => Some(match fleet.application.problem() {
                         Some(problem) => problem.to_string(),
                         None => NOT_LET_IN.to_owned(),
@@ -436,6 +442,15 @@ impl Desk {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!("account `{}` needs no sign-in: its source is `icalendar`", self.effective.name),
+            ));
+        }
+        if self.exchange.is_some() {
+            return Err(Error::new(
+                ErrorKind::Usage,
+                format!(
+                    "account `{}` needs no sign-in: the configuration says where the password for its Exchange server is",
+                    self.effective.name
+                ),
             ));
         }
         match &self.fleet {
@@ -538,12 +553,12 @@ fn remove_mirror(path: &Path) -> Result<(), Error> {
 /// Refuses an account that this engine must not synchronize, and says who can change that.
 pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
     match effective.source.value {
-        SourceKind::Microsoft365 | SourceKind::Icalendar => {}
-        SourceKind::Exchange | SourceKind::Feed => {
+        SourceKind::Microsoft365 | SourceKind::Exchange | SourceKind::Icalendar => {}
+        SourceKind::Feed => {
             return Err(Error::new(
                 ErrorKind::Usage,
                 format!(
-                    "account `{}`: only the sources `microsoft365` and `icalendar` can be synchronized by this version",
+                    "account `{}`: only the sources `microsoft365`, `exchange` and `icalendar` can be synchronized by this version",
                     effective.name
                 ),
             ));
@@ -561,7 +576,7 @@ pub(super) fn check_policy(effective: &Effective) -> Result<(), Error> {
             ));
         }
     }
-    if effective.source.value == SourceKind::Icalendar {
+    if matches!(effective.source.value, SourceKind::Exchange | SourceKind::Icalendar) {
         return Ok(());
     }
     if !effective.allow_office365.value {
@@ -600,15 +615,6 @@ pub fn sign_in_site(effective: &Effective) -> SignInSite {
         client_id: effective.client_id.clone(),
         scopes: qualified(&effective.scopes.value, &effective.graph_url.value),
     }
-}
-
-/// The account's own zone, else the system's, else UTC.
-fn zone_of(effective: &Effective, zones: &Zones) -> Zone {
-    [effective.time_zone.value.clone(), crate::system::time_zone_name()]
-        .into_iter()
-        .flatten()
-        .find_map(|name| zones.resolve(&name))
-        .unwrap_or_else(Zone::utc)
 }
 
 /// A national cloud reads a bare permission as one of the global Graph: there it is named with its own.

@@ -23,6 +23,8 @@ use calmirror::source::ews::{DiscoverError, Ews, EwsSite, EwsSiteError, Login, d
 use calmirror::source::graph::PullMode;
 use serde_json::{Map, Value, json};
 
+use crate::stage::{Emulator, Place, speak};
+
 /// Monday 2 March 2026, 08:00 UTC.
 const NOW_MS: i64 = 1_772_438_400_000;
 const HOUR_MS: i64 = 3_600_000;
@@ -767,4 +769,95 @@ async fn a_lost_state_and_a_busy_server_cost_a_round_and_no_event() {
     let report = desk.pull(false, true).await;
     assert_eq!((report.failed, report.removed), (0, 0));
     assert_eq!(desk.told(), desk.truth());
+}
+
+/// The configuration of an organization, with what else is written into it.
+fn organization(origin: &str, more: &str) -> String {
+    format!(
+        "[[exchange]]\ndisplay_name = \"Headquarters\"\news_url = \"{origin}/EWS/Exchange.asmx\"\n\
+         password_env = \"EXCHANGE_PASSWORD\"\n{more}\n[presence]\ntime_zone = \"Europe/Berlin\"\n"
+    )
+}
+
+const PASSWORD: [(&str, &str); 1] = [("EXCHANGE_PASSWORD", EWS_PASSWORD)];
+
+#[test]
+fn the_program_mirrors_an_exchange_server_and_answers_offline() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(dir.path(), &["--events", "120"]);
+    let account = "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\nsource = \"exchange\"";
+    let place = Place::new(&organization(&emulator.origin, account));
+    let done = place.run_with(&["sync", "--json"], &PASSWORD).ended(0).json_lines().pop().unwrap();
+    assert!(done["upserted"].as_u64().unwrap() > 50, "{done}");
+    let now = jiff::Timestamp::now();
+    let event = json!({"subject": "Board", "start": time(now.as_millisecond()), "end": time(now.as_millisecond() + HOUR_MS)});
+    emulator.control("/edits", &json!({"edit": "create", "event": event}));
+    place.run_with(&["sync"], &PASSWORD).ended(0);
+    drop(emulator);
+    let items = place.run(&["search", "Board", "--json"]).ended(0).json();
+    let board =
+        items["items"].as_array().unwrap().iter().find(|item| item["subject"] == "Board").unwrap().clone();
+    assert_eq!((&board["source"], &board["response"]), (&json!("exchange"), &json!("organizer")));
+    let agenda = place.run(&["agenda", "--days", "30", "--json"]).ended(0).json();
+    assert!(agenda["items"].as_array().unwrap().len() > 5);
+    let status = place.run(&["status", "--json"]).ended(0).json();
+    let account = &status["accounts"][0];
+    assert_eq!((&account["source"], &account["signed_in"]), (&json!("exchange"), &json!(true)));
+    assert_eq!(account["calendars"][0]["state"], "ok");
+    // Nothing is recorded that would never be sent.
+    let refused =
+        place.run(&["add", "--subject", "Mine", "--start", "2026-03-02T09:00", "--end", "2026-03-02T10:00"]);
+    assert!(refused.ended(5).stderr.contains("changes nothing at a source `exchange`"));
+    let shown = place.run(&["config", "show", "--account", "anna"]).ended(0).stdout;
+    assert!(shown.contains("exchange.ews_url") && shown.contains("EXCHANGE_PASSWORD"), "{shown}");
+}
+
+#[test]
+fn one_service_account_serves_the_mailboxes_of_a_group() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(dir.path(), &["--events", "60"]);
+    let users = emulator_users(&emulator);
+    let mut more = "login = \"service\"\n[[group]]\nname = \"all\"\nmethod = \"server\"\n".to_owned();
+    for (n, user) in users.iter().enumerate() {
+        more += &format!("[[account]]\nname = \"a{n}\"\nuser = \"{user}\"\nsource = \"exchange\"\n");
+    }
+    let place = Place::new(&organization(&emulator.origin, &more));
+    for n in 0..users.len() {
+        let name = format!("a{n}");
+        let done =
+            place.run_with(&["--account", &name, "sync", "--json"], &PASSWORD).ended(0).json_lines().pop();
+        assert!(done.unwrap()["calendars"].as_u64().unwrap() > 0);
+    }
+}
+
+fn emulator_users(emulator: &Emulator) -> Vec<String> {
+    let host = emulator.origin.trim_start_matches("http://");
+    let reply = speak(host, &format!("GET /_control HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n\r\n"));
+    let summary: Value = serde_json::from_str(&reply.body).unwrap();
+    let users = summary["users"].as_array().unwrap().iter();
+    users.map(|user| user["address"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn what_keeps_an_account_from_exchange_is_said_with_its_fix() {
+    let dir = tempfile::tempdir().unwrap();
+    let emulator = Emulator::start(dir.path(), &["--events", "10"]);
+    let account = "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\nsource = \"exchange\"";
+    let place = Place::new(&organization(&emulator.origin, account));
+    let guessed = place.run_with(&["sync"], &[("EXCHANGE_PASSWORD", "guessed")]).ended(3).stdout;
+    assert!(guessed.contains("refuses the name or the password"), "{guessed}");
+    let unset = place.run(&["sync"]).ended(3).stdout;
+    assert!(unset.contains("EXCHANGE_PASSWORD") && unset.contains("password_env"), "{unset}");
+    let login = place.run(&["login"]).ended(2);
+    assert!(login.stderr.contains("needs no sign-in"), "{}", login.stderr);
+
+    let online = Place::new(&organization("https://outlook.office365.com", account));
+    let refused = online.run_with(&["sync"], &PASSWORD).ended(2);
+    assert!(refused.stderr.contains("source = \"microsoft365\""), "{}", refused.stderr);
+
+    let nobody = "[[account]]\nname = \"anna\"\nsource = \"exchange\"\nexchange = \"Hedquarters\"";
+    let wrong = Place::new(&organization(&emulator.origin, nobody));
+    let told = wrong.run(&["config", "check"]).ended(2);
+    let told = format!("{}{}", told.stdout, told.stderr);
+    assert!(told.contains("did you mean \"Headquarters\"") && told.contains("`account.user`"), "{told}");
 }

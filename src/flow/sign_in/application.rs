@@ -59,6 +59,11 @@ pub enum CredentialError {
         "the environment has no variable {0} with the application's secret (`client_secret_env`); set it for this program"
     )]
     NoVariable(String),
+    /// The variable of a password is not set.
+    #[error(
+        "the environment has no variable {0} with the password (`password_env`); set it for this program"
+    )]
+    NoPassword(String),
     /// There is no file, or it cannot be read.
     #[error(
         "{path} (`{key}`) cannot be read: {kind}; put the application's credential there, readable by the user this program runs as"
@@ -348,6 +353,7 @@ impl Application {
                 display_name,
                 what: match self.credential {
                     Credential::SecretEnv(_) | Credential::SecretFile(_) => "secret",
+                    Credential::PasswordEnv(_) | Credential::PasswordFile(_) => "password",
                     Credential::Certificate { .. } => "certificate",
                 },
                 place: place(&self.credential),
@@ -407,6 +413,17 @@ pub fn check_credential(credential: &Credential) -> Result<(), CredentialError> 
     read(credential).map(|_| ())
 }
 
+/// The secret that a credential is; `None` when it is a certificate.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn secret_of(credential: &Credential) -> Result<Option<Secret>, CredentialError> {
+    Ok(match read(credential)? {
+        Read::Secret(secret) => Some(secret),
+        Read::Certificate { .. } => None,
+    })
+}
+
 enum Read {
     Secret(Secret),
     Certificate { thumbprint: String, key: Arc<dyn SigningKey> },
@@ -417,6 +434,8 @@ fn place(credential: &Credential) -> String {
     match credential {
         Credential::SecretEnv(name) => format!("the variable {name} (`client_secret_env`)"),
         Credential::SecretFile(path) => format!("{} (`client_secret_file`)", path.display()),
+        Credential::PasswordEnv(name) => format!("the variable {name} (`password_env`)"),
+        Credential::PasswordFile(path) => format!("{} (`password_file`)", path.display()),
         Credential::Certificate { certificate, private_key } => format!(
             "{} (`certificate_file`) and {} (`private_key_file`)",
             certificate.display(),
@@ -432,8 +451,17 @@ fn read(credential: &Credential) -> Result<Read, CredentialError> {
                 secret_in_environment(name).ok_or_else(|| CredentialError::NoVariable(name.clone()))?;
             plain(secret.expose(), credential)
         }
-        Credential::SecretFile(path) => {
-            let bytes = read_file("client_secret_file", path, Readers::Owner)?;
+        Credential::PasswordEnv(name) => {
+            let secret =
+                secret_in_environment(name).ok_or_else(|| CredentialError::NoPassword(name.clone()))?;
+            plain(secret.expose(), credential)
+        }
+        Credential::SecretFile(path) | Credential::PasswordFile(path) => {
+            let key = match credential {
+                Credential::PasswordFile(_) => "password_file",
+                _ => "client_secret_file",
+            };
+            let bytes = read_file(key, path, Readers::Owner)?;
             let text = std::str::from_utf8(&bytes).map_err(|_| CredentialError::Unusable {
                 place: place(credential),
                 problem: "no text; it must hold the secret's value alone",

@@ -42,7 +42,9 @@ use crate::ports::{Clock, Tokens};
 use id_token::{Expected, IdField};
 use wire::Wire;
 
-pub use application::{Application, ApplicationError, ApplicationSite, CredentialError, check_credential};
+pub use application::{
+    Application, ApplicationError, ApplicationSite, CredentialError, check_credential, secret_of,
+};
 pub use browser::{BrowserHints, BrowserSignIn, SIGN_IN_TIME_MAX};
 pub use device::DeviceSignIn;
 pub use discovery::Discovery;

@@ -69,6 +69,13 @@ impl Accounts {
                     (format!("not synchronized: {policy}"), Tone::Warning)
                 }
                 (Some(problem), _) => (problem.clone(), Tone::Bad),
+                (None, true) if row.source == SourceKind::Exchange.code() => {
+                    ("the configuration says where the password is".to_owned(), Tone::Good)
+                }
+                (None, false) if row.source == SourceKind::Exchange.code() => {
+                    let ask = format!("`calmirror sync --account {}` says why", row.name);
+                    (format!("the server lets nobody in: {ask}"), Tone::Warning)
+                }
                 (None, true) if row.sign_in == SignInWay::Application => {
                     ("the application signs in by itself".to_owned(), Tone::Good)
                 }

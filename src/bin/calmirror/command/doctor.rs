@@ -205,7 +205,7 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
         let message = format!("not synchronized: {reason}");
         checks.warn("policy", message, "nothing, if that is meant: queries go on answering");
     }
-    let needs_sign_in = account.source.value == SourceKind::Microsoft365;
+    let needs_sign_in = matches!(account.source.value, SourceKind::Microsoft365 | SourceKind::Exchange);
     match setup.mirrors.is_sound(name) {
         Ok(None) if !needs_sign_in => checks.ok("mirror", "none is needed yet"),
         Ok(Some(true)) => checks.ok("mirror", "its pages are in order"),
@@ -239,6 +239,9 @@ fn check_account(setup: &Setup, account: &Effective, edges: &Edges, checks: &mut
         match accounts::row(setup, account).problem {
             Some(problem) => {
                 checks.fail("tokens", clean(&problem), "correct its credential in the configuration")
+            }
+            None if account.source.value == SourceKind::Exchange => {
+                checks.ok("tokens", "the configuration says where the password is");
             }
             None => checks.ok("tokens", "the application signs in by itself"),
         }

@@ -20,7 +20,7 @@ const EVENTS_MAX: i64 = 500_000;
 
 /// Run the Graph and OAuth emulator until stopped
 ///
-/// The first line on stdout is JSON: {"graph_url","authority_url","control_url","users"}. Sign-in approves itself
+/// The first line on stdout is JSON: {"graph_url","authority_url","control_url","ews_url","users"}. Sign-in approves itself
 /// as the first user unless login_hint names another. Faults and edits are scripted through the control URL.
 #[derive(Debug, Args)]
 pub struct Emulate {

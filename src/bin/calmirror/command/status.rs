@@ -51,6 +51,12 @@ fn print_account(output: &mut Output, account: &AccountStatus, now_ms: i64) -> R
         return print_advice(output, account, now_ms);
     }
     let sign_in = match (account.signed_in, account.sign_in) {
+        (true, SignInWay::Application) if account.source == SourceKind::Exchange.code() => {
+            output.tone("password in the configuration", Tone::Good)
+        }
+        (false, SignInWay::Application) if account.source == SourceKind::Exchange.code() => {
+            output.tone("password refused", Tone::Warning)
+        }
         (true, SignInWay::Application) => output.tone("application signed in", Tone::Good),
         (false, SignInWay::Application) => output.tone("application refused", Tone::Warning),
         (true, SignInWay::User | SignInWay::None) => output.tone("signed in", Tone::Good),
@@ -110,9 +116,9 @@ fn outbox_text(account: &AccountStatus) -> Option<String> {
     (!parts.is_empty()).then(|| format!("outbox {}{}", parts.join(", "), age.unwrap_or_default()))
 }
 
-/// Whether anybody signs in for it: only Microsoft 365 asks for that.
+/// Whether anybody signs in for it: Microsoft 365 and Exchange ask for that.
 pub fn needs_sign_in(account: &AccountStatus) -> bool {
-    account.source == SourceKind::Microsoft365.code()
+    [SourceKind::Microsoft365, SourceKind::Exchange].iter().any(|kind| account.source == kind.code())
 }
 
 fn print_advice(output: &mut Output, account: &AccountStatus, now_ms: i64) -> Result<(), Failure> {
