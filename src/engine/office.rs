@@ -114,7 +114,7 @@ impl Office {
         let reach = self.reach(effective)?;
         let around = Surroundings {
             http: self.edges.http.clone(),
-            graph: reach.exchange.is_none().then_some(reach.graph),
+            graph: (reach.exchange.is_none() && effective.shelf.is_none()).then_some(reach.graph),
             clock: self.edges.clock.clone(),
             folder,
             environment: program_environment(),
@@ -155,7 +155,9 @@ impl Office {
         let fleet = self.fleet(effective);
         let user = fleet.as_ref().and(effective.user.as_deref());
         let exchange = self.on_premises(effective)?;
-        let graph_url = match exchange {
+        let graph_url = match &exchange {
+            // Asked for nothing there.
+            None if effective.shelf.is_some() => Cloud::Global.graph_url(),
             // Never asked.
             Some(_) => Cloud::Global.graph_url(),
             None => &effective.graph_url.value,
