@@ -5,6 +5,7 @@
 
 mod desk;
 mod office;
+mod switchboard;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -127,6 +128,8 @@ pub struct BrowserPrompt {
 /// What an evaluation of presence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresenceTick {
+    /// The profile shown; empty when there is no mirror yet.
+    pub profile: String,
     /// Whether something else is shown or forwarded than at the evaluation before.
     pub is_changed: bool,
     /// The commands that were sent.
@@ -155,7 +158,7 @@ impl From<Ticked> for PresenceTick {
                 Outcome::Refused(cause) | Outcome::Unclear(cause) => cause.kind(),
             },
         });
-        PresenceTick { is_changed: ticked.is_changed, sent: sent.collect() }
+        PresenceTick { sent: sent.collect(), profile: ticked.profile, is_changed: ticked.is_changed }
     }
 }
 
@@ -266,7 +269,8 @@ impl Engine {
         })
     }
 
-    /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.
+    /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
+    /// what happens. A forwarding that was switched is given back at the end, if the policy says so.
     ///
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
@@ -337,6 +341,7 @@ impl Engine {
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
+        self.office.forget(account);
         desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
     }
 
@@ -346,10 +351,8 @@ impl Engine {
     /// A wrong account, or a mirror that cannot be used. What actuators say is in the answer.
     pub fn presence_tick(&mut self, account: &str, now_ms: i64) -> Result<PresenceTick, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, .. } = self;
-        let desk = desks.get(account).ok_or_else(|| unknown_account(account))?;
-        let keeper = desk.keeper();
-        let ticked = runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
+        let keeper = self.office.keeper(&self.office.effective(account)?)?;
+        let ticked = self.runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
         Ok(ticked.map(PresenceTick::from).unwrap_or_default())
     }
 
