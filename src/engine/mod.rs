@@ -5,6 +5,7 @@
 
 mod desk;
 mod office;
+mod sync_call;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
 use office::Office;
 pub use office::application_site;
+pub use sync_call::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
