@@ -559,7 +559,7 @@ impl Inbox {
     }
 
     /// Whether somebody has asked to stop; the wish is used up by being followed.
-    fn takes_stop(&self) -> bool {
+    pub(super) fn takes_stop(&self) -> bool {
         let stops = *self.stopping.borrow();
         if stops {
             self.stop.send_replace(false);

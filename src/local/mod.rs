@@ -14,5 +14,6 @@ mod route;
 mod serve;
 
 pub use announce::{Announcement, ENGINE_FILE};
-pub use route::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use serve::{Door, Listen};
+
+pub use crate::engine::{SyncAnswer, SyncCall, WeatherAnswer};
