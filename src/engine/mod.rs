@@ -5,6 +5,8 @@
 
 mod desk;
 mod office;
+mod sign_in;
+mod switchboard;
 mod sync_call;
 mod watch;
 
@@ -27,6 +29,7 @@ use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
 use office::Office;
 pub use office::application_site;
+pub use sign_in::{Prompt, SignIn, Way};
 pub use sync_call::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
@@ -129,6 +132,8 @@ pub struct BrowserPrompt {
 /// What an evaluation of presence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresenceTick {
+    /// The profile shown; empty when there is no mirror yet.
+    pub profile: String,
     /// Whether something else is shown or forwarded than at the evaluation before.
     pub is_changed: bool,
     /// The commands that were sent.
@@ -157,7 +162,7 @@ impl From<Ticked> for PresenceTick {
                 Outcome::Refused(cause) | Outcome::Unclear(cause) => cause.kind(),
             },
         });
-        PresenceTick { is_changed: ticked.is_changed, sent: sent.collect() }
+        PresenceTick { sent: sent.collect(), profile: ticked.profile, is_changed: ticked.is_changed }
     }
 }
 
@@ -268,7 +273,8 @@ impl Engine {
         })
     }
 
-    /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.
+    /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
+    /// what happens. A forwarding that was switched is given back at the end, if the policy says so.
     ///
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
@@ -300,8 +306,7 @@ impl Engine {
     /// Signs an account in by device code; `prompt` shows the user where to go.
     ///
     /// # Errors
-    /// `SignIn` when declined or expired, `Refused` for another mailbox than the mirror's, `Unreachable`; `Busy` when
-    /// [`Handle::stop`] ended it.
+    /// `SignIn` when declined or expired, `Refused` for another mailbox than the mirror's, `Unreachable`.
     pub fn sign_in(
         &mut self,
         account: &str,
@@ -309,18 +314,16 @@ impl Engine {
         prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
     ) -> Result<(), Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        runtime
-            .block_on(inbox.unless_stopped(desk.sign_in(other, prompt)))
-            .unwrap_or_else(|| Err(sign_in_stopped()))
+        runtime.block_on(desk.sign_in(other, prompt))
     }
 
     /// Signs an account in with a browser on this machine; `prompt` opens it. Returns when the browser came back.
     ///
     /// # Errors
     /// `SignIn` when declined, given up or an administrator must consent first, `Refused` for another mailbox than
-    /// the mirror's, `Usage` when the registration is wrong, `Unreachable`; `Busy` when [`Handle::stop`] ended it.
+    /// the mirror's, `Usage` when the registration is wrong, `Unreachable`.
     pub fn sign_in_with_browser(
         &mut self,
         account: &str,
@@ -328,10 +331,9 @@ impl Engine {
         prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
     ) -> Result<(), Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        let work = desk.sign_in_with_browser(other, prompt);
-        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| Err(sign_in_stopped()))
+        runtime.block_on(desk.sign_in_with_browser(other, prompt))
     }
 
     /// Forgets the tokens of an account, and its mirror when asked.
@@ -343,6 +345,7 @@ impl Engine {
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
+        self.office.forget(account);
         desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
     }
 
@@ -352,16 +355,9 @@ impl Engine {
     /// A wrong account, or a mirror that cannot be used. What actuators say is in the answer.
     pub fn presence_tick(&mut self, account: &str, now_ms: i64) -> Result<PresenceTick, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, .. } = self;
-        let desk = desks.get(account).ok_or_else(|| unknown_account(account))?;
-        let keeper = desk.keeper();
-        let ticked = runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
+        let keeper = self.office.keeper(&self.office.effective(account)?)?;
+        let ticked = self.runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
         Ok(ticked.map(PresenceTick::from).unwrap_or_default())
-    }
-
-    /// Uses up a wish to stop that nothing has followed yet.
-    pub(crate) fn forget_stop(&mut self) {
-        self.inbox.takes_stop();
     }
 
     fn open_desk(&mut self, account: &str) -> Result<(), Error> {
@@ -383,10 +379,6 @@ impl Drop for Engine {
             workers.shutdown_timeout(GOING_MAX);
         }
     }
-}
-
-fn sign_in_stopped() -> Error {
-    Error::new(ErrorKind::Busy, "the sign-in was stopped; nobody was signed in")
 }
 
 fn unknown_account(account: &str) -> Error {
