@@ -27,7 +27,9 @@
 //! ```
 
 mod keeper;
+mod notice;
 mod options;
+mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -43,7 +45,10 @@ use crate::system::time_zone_name;
 
 pub use crate::engine::{Prompt, SignIn, Way};
 use keeper::Keeper;
+use notice::Board;
+pub use notice::{NOTICES_MAX, Next, Notices};
 pub use options::{OPTIONS_BYTES_MAX, Options, Role};
+use teller::Teller;
 
 /// The most bytes of one call.
 pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -52,6 +57,7 @@ pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub struct Instance {
     mirrors: Arc<Mirrors>,
     keeper: Option<Keeper>,
+    teller: Arc<Teller>,
     /// The sign-ins that calls began.
     signing_in: Mutex<BTreeMap<String, AbortHandle>>,
 }
@@ -72,11 +78,15 @@ impl Instance {
         let mirrors =
             Mirrors::new(config.clone(), data_dir.clone(), edges.clock.clone(), zones, time_zone_name())
                 .with_entropy(edges.entropy.clone());
-        let keeper = match role {
+        let mirrors = Arc::new(mirrors);
+        let engine = match role {
             Role::Reader => None,
-            Role::Engine => Some(Keeper::start(Engine::open(config, &data_dir, edges)?, |_| {})?),
+            Role::Engine => Some(Engine::open(config, &data_dir, edges)?),
         };
-        Ok(Instance { mirrors: Arc::new(mirrors), keeper, signing_in: Mutex::default() })
+        let teller = Arc::new(Teller::new(mirrors.clone(), Arc::new(Board::default())));
+        let tells = teller.clone();
+        let keeper = engine.map(|engine| Keeper::start(engine, move |seen| tells.seen(seen))).transpose()?;
+        Ok(Instance { mirrors, keeper, teller, signing_in: Mutex::default() })
     }
 
     /// The mirrors: every question and act, typed. After an act tell the engine, as [`Instance::act`] does.
@@ -103,6 +113,11 @@ impl Instance {
     /// As [`Mirrors::act`].
     pub fn act(&self, account: Option<&str>, act: &Act) -> Result<ActAnswer, Error> {
         let answer = self.mirrors.act(account, act)?;
+        if self.keeper.is_some()
+            && let Ok(account) = self.mirrors.account(account)
+        {
+            self.teller.changes(&account.name);
+        }
         self.hint(if act.is_of_presence() { Hint::PresenceChanged } else { Hint::Edited });
         Ok(answer)
     }
@@ -112,6 +127,15 @@ impl Instance {
         if let Some(keeper) = &self.keeper {
             keeper.handle().hint(hint);
         }
+    }
+
+    /// Listens from now on: to the changes of every mirror, to syncs, presence and the ends of sign-ins.
+    ///
+    /// # Errors
+    /// `Usage` for a reader, which sees nothing happen: it reads the change feed.
+    pub fn notices(&self) -> Result<Arc<Notices>, Error> {
+        self.keeper()?;
+        Ok(self.teller.board().listen())
     }
 
     /// Syncs one account now and waits for the end.
@@ -252,12 +276,8 @@ impl Instance {
         }
         let sign_in = self.sign_in(Some(&account), way, other)?;
         let prompt = sign_in.prompt().to_json();
-        let name = account.clone();
-        let task = keeper.runtime().spawn(async move {
-            if let Err(error) = sign_in.ended().await {
-                tracing::info!(account = %name, kind = error.kind().code(), "nobody was signed in");
-            }
-        });
+        let (name, teller) = (account.clone(), self.teller.clone());
+        let task = keeper.runtime().spawn(async move { teller.signed_in(&name, &sign_in.ended().await) });
         signing_in.insert(account, task.abort_handle());
         Ok(prompt)
     }
@@ -272,6 +292,7 @@ impl Instance {
         if let Some(keeper) = &self.keeper {
             keeper.close();
         }
+        self.teller.board().close();
     }
 
     fn keeper(&self) -> Result<&Keeper, Error> {
@@ -292,6 +313,12 @@ fn wait<T: Send + 'static>(
         let _ = sender.send(work.await);
     });
     done.recv().map_err(|mpsc::RecvError| Error::new(ErrorKind::Busy, "the engine is stopping"))?
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.shut();
+    }
 }
 
 fn unknown(known: &str) -> Error {
