@@ -13,6 +13,7 @@ mod conflict;
 mod document;
 mod edit;
 mod error;
+mod handle;
 mod look;
 mod outbox;
 mod presence;
@@ -34,6 +35,7 @@ pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCa
 pub use conflict::{ConflictField, ConflictItem};
 pub use document::{Ask, Document};
 pub use error::{Error, ErrorKind};
+pub use handle::Handle;
 pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
 
 pub use outbox::{OutboxItem, ProblemAnswer};
