@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "calmirror.h"
 
@@ -80,8 +81,10 @@ static char *member(const char *json, const char *name) {
 }
 
 static void use(calmirror_t handle) {
-    char *answer, *id, text[512];
+    char *answer, *id, text[512], day[16];
+    time_t next_week = time(NULL) + 7 * 86400;
 
+    strftime(day, sizeof day, "%Y-%m-%d", gmtime(&next_week));
     expect_answer(handle, "{\"call\":\"sign_in\",\"way\":\"device_code\"}", "\"user_code\":");
     expect(wait_for(handle, "\"notice\":\"sign_in\"", "\"signed_in\":true"), "the user signed in");
 
@@ -89,9 +92,11 @@ static void use(calmirror_t handle) {
     expect_answer(handle, "{\"call\":\"agenda\",\"days\":14}", "\"fresh\":true");
     expect_answer(handle, "{\"call\":\"hint\",\"user\":\"active\",\"battery\":false,\"network\":\"up\"}", "{\"ok\":");
 
-    answer = call(handle,
-                  "{\"call\":\"add\",\"subject\":\"Review in C\",\"start\":\"2031-03-04T10:00\","
-                  "\"end\":\"2031-03-04T11:00\",\"tz\":\"Europe/Berlin\"}");
+    snprintf(text, sizeof text,
+             "{\"call\":\"add\",\"subject\":\"Review in C\",\"start\":\"%sT10:00\",\"end\":\"%sT11:00\","
+             "\"tz\":\"Europe/Berlin\"}",
+             day, day);
+    answer = call(handle, text);
     id = answer ? member(answer, "id") : NULL;
     expect(id != NULL, "an event was added");
     calmirror_free(answer);

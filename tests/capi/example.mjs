@@ -66,10 +66,11 @@ const [library, config, data] = process.argv.slice(2);
 const calendar = new Calendar(library, { config_file: config, data_dir: data, keyring: false });
 assert.equal((await calendar.call("sync")).weather, null);
 assert.ok((await calendar.call("agenda", { days: 14 })).fresh);
+const day = new Date(Date.now() + 7 * 86_400_000).toISOString().slice(0, 10);
 const event = await calendar.call("add", {
   subject: "Review in Node",
-  start: "2031-03-06T10:00",
-  end: "2031-03-06T11:00",
+  start: `${day}T14:00`,
+  end: `${day}T15:00`,
   tz: "UTC",
 });
 let notice;

@@ -4,6 +4,7 @@ usage: python3 example.py LIBRARY CONFIG DATA_DIR       (where somebody has sign
 """
 
 import ctypes
+import datetime
 import json
 import sys
 import threading
@@ -82,7 +83,8 @@ def main(library, config, data_dir):
 
     assert calendar.call("sync")["weather"] is None
     assert calendar.call("agenda", days=14)["fresh"]
-    event = calendar.call("add", subject="Review in Python", start="2031-03-05T10:00", end="2031-03-05T11:00", tz="UTC")
+    day = datetime.date.today() + datetime.timedelta(days=7)
+    event = calendar.call("add", subject="Review in Python", start=f"{day}T12:00", end=f"{day}T13:00", tz="UTC")
     while (notice := calendar.next_notice(30)) and notice.get("event") != event["id"]:
         pass
     assert notice, "the new event was not told"
