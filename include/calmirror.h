@@ -49,6 +49,31 @@ calmirror_t calmirror_open(const char *options, size_t length);
  */
 char *calmirror_call(calmirror_t handle, const char *call, size_t length);
 
+/*
+ * Waits for the next notice: {"notice": "change" | "presence" | "reminder" | "sync" | "sign_in", "account": name, ...}.
+ *
+ * timeout_ms: 0 only looks; negative waits for ever. Each notice is returned once: threads that wait for one handle share them.
+ * Returns null when the time is over, and then calmirror_last_error is null, too; and null with a problem when the handle is
+ * not open, was closed meanwhile or only reads. Else the caller frees it.
+ */
+char *calmirror_next_notice(calmirror_t handle, int64_t timeout_ms);
+
+/*
+ * Called for each notice, on one thread of the library, never twice at once. The notice belongs to the library and is valid
+ * until the callback returns. It may call every function of this library; what it throws must not leave it.
+ */
+typedef void (*calmirror_notice_fn)(void *user, const char *notice, size_t length);
+
+/*
+ * Has a callback called with every notice from now on, in place of the one before; null takes it back. Independent of
+ * calmirror_next_notice: both get every notice. `user` is handed on and never touched.
+ *
+ * When this returns, and when calmirror_close returns, the former callback runs no more: so do not hold a lock here that it
+ * takes. Called from within a callback it does not wait for that one.
+ * Returns 0, or -1 when the handle is not open or only reads.
+ */
+int32_t calmirror_on_notice(calmirror_t handle, calmirror_notice_fn callback, void *user);
+
 /* Frees what calmirror_call or calmirror_next_notice returned. Null is nothing to free; twice is the caller's mistake. */
 void calmirror_free(char *text);
 

@@ -27,12 +27,15 @@
 //! ```
 
 mod keeper;
+mod notice;
 mod options;
-mod sign_in;
+mod teller;
 
-use std::sync::{Arc, mpsc};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
 
 use serde_json::{Value, json};
+use tokio::task::AbortHandle;
 
 use crate::api::{Act, ActAnswer, Answer, Ask, Call, Document, Error, ErrorKind, Mirrors};
 use crate::engine::{
@@ -40,9 +43,12 @@ use crate::engine::{
 };
 use crate::system::time_zone_name;
 
-use keeper::{Keeper, Order};
+pub use crate::engine::{Prompt, SignIn, Way};
+use keeper::Keeper;
+use notice::Board;
+pub use notice::{NOTICES_MAX, Next, Notices};
 pub use options::{OPTIONS_BYTES_MAX, Options, Role};
-pub use sign_in::{Prompt, SignIn, Way};
+use teller::Teller;
 
 /// The most bytes of one call.
 pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -51,6 +57,9 @@ pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub struct Instance {
     mirrors: Arc<Mirrors>,
     keeper: Option<Keeper>,
+    teller: Arc<Teller>,
+    /// The sign-ins that calls began.
+    signing_in: Mutex<BTreeMap<String, AbortHandle>>,
 }
 
 impl std::fmt::Debug for Instance {
@@ -69,14 +78,18 @@ impl Instance {
         let mirrors =
             Mirrors::new(config.clone(), data_dir.clone(), edges.clock.clone(), zones, time_zone_name())
                 .with_entropy(edges.entropy.clone());
-        let keeper = match role {
+        let mirrors = Arc::new(mirrors);
+        let engine = match role {
             Role::Reader => None,
-            Role::Engine => Some(Keeper::start(Engine::open(config, &data_dir, edges)?)?),
+            Role::Engine => Some(Engine::open(config, &data_dir, edges)?),
         };
-        Ok(Instance { mirrors: Arc::new(mirrors), keeper })
+        let teller = Arc::new(Teller::new(mirrors.clone(), Arc::new(Board::default())));
+        let tells = teller.clone();
+        let keeper = engine.map(|engine| Keeper::start(engine, move |seen| tells.seen(seen))).transpose()?;
+        Ok(Instance { mirrors, keeper, teller, signing_in: Mutex::default() })
     }
 
-    /// The mirrors: every question and act, typed. After an act say [`Hint::Edited`], or use [`Instance::act`], which does.
+    /// The mirrors: every question and act, typed. After an act tell the engine, as [`Instance::act`] does.
     pub fn mirrors(&self) -> &Arc<Mirrors> {
         &self.mirrors
     }
@@ -100,7 +113,12 @@ impl Instance {
     /// As [`Mirrors::act`].
     pub fn act(&self, account: Option<&str>, act: &Act) -> Result<ActAnswer, Error> {
         let answer = self.mirrors.act(account, act)?;
-        self.hint(Hint::Edited);
+        if self.keeper.is_some()
+            && let Ok(account) = self.mirrors.account(account)
+        {
+            self.teller.changes(&account.name);
+        }
+        self.hint(if act.is_of_presence() { Hint::PresenceChanged } else { Hint::Edited });
         Ok(answer)
     }
 
@@ -111,42 +129,44 @@ impl Instance {
         }
     }
 
+    /// Listens from now on: to the changes of every mirror, to syncs, presence and the ends of sign-ins.
+    ///
+    /// # Errors
+    /// `Usage` for a reader, which sees nothing happen: it reads the change feed.
+    pub fn notices(&self) -> Result<Arc<Notices>, Error> {
+        self.keeper()?;
+        Ok(self.teller.board().listen())
+    }
+
     /// Syncs one account now and waits for the end.
     ///
     /// # Errors
     /// As [`Handle::sync`]; `Usage` for a reader. Weather is in the report.
     pub fn sync(&self, account: &str, order: SyncOrder) -> Result<SyncReport, Error> {
         let keeper = self.keeper()?;
-        let (sender, done) = mpsc::channel();
-        let (handle, account) = (keeper.handle().clone(), account.to_owned());
-        // On the engine's runtime: the caller may be inside one of its own, which must not be blocked by another.
-        keeper.runtime().spawn(async move {
-            let _ = sender.send(handle.sync(&account, order).await);
-        });
-        done.recv().map_err(|mpsc::RecvError| sign_in::closing())?
+        let (handle, account) = (keeper.engine()?.clone(), account.to_owned());
+        wait(keeper, async move { handle.sync(&account, order).await })
     }
 
-    /// Begins to sign a user in; returns as soon as there is something to show. Meanwhile nothing is synced. Another
-    /// order to the engine (a sign-in, a sign-out, closing) ends it.
+    /// Begins to sign a user in; returns as soon as there is something to show. Dropping the answer gives up, and so
+    /// does closing.
     ///
     /// # Errors
-    /// `Usage` for an unknown account or a reader; as [`Engine::sign_in`].
+    /// `Usage` for an unknown account or a reader; as [`Handle::sign_in`].
     pub fn sign_in(&self, account: Option<&str>, way: Way, other: OtherMailbox) -> Result<SignIn, Error> {
         let account = self.mirrors.account(account)?.name;
-        let (steps, begun) = mpsc::channel();
-        self.keeper()?.order(Order::SignIn { account, way, other, steps })?;
-        SignIn::begin(begun)
+        self.keeper()?.engine()?.sign_in(&account, way, other)
     }
 
     /// Forgets the tokens of an account, and its mirror when asked.
     ///
     /// # Errors
-    /// As [`Engine::sign_out`]; `Usage` for a reader.
+    /// `Usage` for an unknown account or a reader; as [`Handle::sign_out`].
     pub fn sign_out(&self, account: Option<&str>, what: SignOut) -> Result<(), Error> {
         let account = self.mirrors.account(account)?.name;
-        let (sender, done) = mpsc::channel();
-        self.keeper()?.order(Order::SignOut { account, what, done: sender })?;
-        done.recv().map_err(|mpsc::RecvError| sign_in::closing())?
+        let keeper = self.keeper()?;
+        let handle = keeper.engine()?.clone();
+        wait(keeper, async move { handle.sign_out(&account, what).await })
     }
 
     /// One JSON object in, one out: `{"ok":…}` or `{"problem":{…}}` with the contract's stable `kind`. Beside the calls of
@@ -198,7 +218,7 @@ impl Instance {
                         _ => return Err(unknown("`way` (browser, device_code) and `replace`")),
                     }
                 }
-                ok(&self.sign_in(account, way, other)?.prompt().to_json())
+                ok(&self.begin_sign_in(account, way, other)?)
             }
             "sign_out" => {
                 let mut what = SignOut::Keep;
@@ -216,7 +236,16 @@ impl Instance {
                 for value in values {
                     let hint = match value {
                         ("network", "up") => Hint::NetworkUp,
+                        ("network", "down") => Hint::NetworkDown,
                         ("power", "resume") => Hint::Resumed,
+                        // What is written is whole at every instant.
+                        ("power", "suspend") => continue,
+                        ("power", "shutdown") => {
+                            if let Some(keeper) = &self.keeper {
+                                keeper.handle().stop();
+                            }
+                            continue;
+                        }
                         ("user", "active") => Hint::Hidden(false),
                         ("user", "hidden") => Hint::Hidden(true),
                         ("battery", "true") => Hint::OnBattery(true),
@@ -225,7 +254,8 @@ impl Instance {
                         ("metered", "false") => Hint::Metered(false),
                         _ => {
                             return Err(unknown(
-                                "`network` (up), `power` (resume), `user` (active, hidden), `battery` and `metered`",
+                                "`network` (up, down), `power` (suspend, resume, shutdown), `user` (active, hidden), \
+                                 `battery` and `metered`",
                             ));
                         }
                     };
@@ -234,6 +264,22 @@ impl Instance {
                 ok(&json!({}))
             }
         }
+    }
+
+    /// Begins a sign-in whose end nobody waits for. One of the same account that still waits for its user is given up.
+    fn begin_sign_in(&self, account: Option<&str>, way: Way, other: OtherMailbox) -> Result<Value, Error> {
+        let account = self.mirrors.account(account)?.name;
+        let keeper = self.keeper()?;
+        let mut signing_in = self.signing_in.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = signing_in.remove(&account) {
+            former.abort();
+        }
+        let sign_in = self.sign_in(Some(&account), way, other)?;
+        let prompt = sign_in.prompt().to_json();
+        let (name, teller) = (account.clone(), self.teller.clone());
+        let task = keeper.runtime().spawn(async move { teller.signed_in(&name, &sign_in.ended().await) });
+        signing_in.insert(account, task.abort_handle());
+        Ok(prompt)
     }
 
     /// Ends the engine in order and waits for its end. Dropping does the same.
@@ -246,12 +292,32 @@ impl Instance {
         if let Some(keeper) = &self.keeper {
             keeper.close();
         }
+        self.teller.board().close();
     }
 
     fn keeper(&self) -> Result<&Keeper, Error> {
         self.keeper.as_ref().ok_or_else(|| {
             Error::new(ErrorKind::Usage, "this instance only reads: open one with the role `engine`")
         })
+    }
+}
+
+/// Blocks until `work` ends. It runs on the engine's runtime: the caller may be inside one of its own, which must not be
+/// blocked by another.
+fn wait<T: Send + 'static>(
+    keeper: &Keeper,
+    work: impl Future<Output = Result<T, Error>> + Send + 'static,
+) -> Result<T, Error> {
+    let (sender, done) = mpsc::channel();
+    keeper.runtime().spawn(async move {
+        let _ = sender.send(work.await);
+    });
+    done.recv().map_err(|mpsc::RecvError| Error::new(ErrorKind::Busy, "the engine is stopping"))?
+}
+
+impl Drop for Instance {
+    fn drop(&mut self) {
+        self.shut();
     }
 }
 

@@ -5,6 +5,7 @@
 
 mod desk;
 mod office;
+mod sign_in;
 mod switchboard;
 mod sync_call;
 mod watch;
@@ -28,6 +29,7 @@ use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
 use office::Office;
 pub use office::application_site;
+pub use sign_in::{Prompt, SignIn, Way};
 pub use sync_call::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
@@ -304,8 +306,7 @@ impl Engine {
     /// Signs an account in by device code; `prompt` shows the user where to go.
     ///
     /// # Errors
-    /// `SignIn` when declined or expired, `Refused` for another mailbox than the mirror's, `Unreachable`; `Busy` when
-    /// [`Handle::stop`] ended it.
+    /// `SignIn` when declined or expired, `Refused` for another mailbox than the mirror's, `Unreachable`.
     pub fn sign_in(
         &mut self,
         account: &str,
@@ -313,18 +314,16 @@ impl Engine {
         prompt: &mut (dyn FnMut(&DevicePrompt) + Send),
     ) -> Result<(), Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        runtime
-            .block_on(inbox.unless_stopped(desk.sign_in(other, prompt)))
-            .unwrap_or_else(|| Err(sign_in_stopped()))
+        runtime.block_on(desk.sign_in(other, prompt))
     }
 
     /// Signs an account in with a browser on this machine; `prompt` opens it. Returns when the browser came back.
     ///
     /// # Errors
     /// `SignIn` when declined, given up or an administrator must consent first, `Refused` for another mailbox than
-    /// the mirror's, `Usage` when the registration is wrong, `Unreachable`; `Busy` when [`Handle::stop`] ended it.
+    /// the mirror's, `Usage` when the registration is wrong, `Unreachable`.
     pub fn sign_in_with_browser(
         &mut self,
         account: &str,
@@ -332,10 +331,9 @@ impl Engine {
         prompt: &mut (dyn FnMut(&BrowserPrompt) + Send),
     ) -> Result<(), Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        let work = desk.sign_in_with_browser(other, prompt);
-        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| Err(sign_in_stopped()))
+        runtime.block_on(desk.sign_in_with_browser(other, prompt))
     }
 
     /// Forgets the tokens of an account, and its mirror when asked.
@@ -362,11 +360,6 @@ impl Engine {
         Ok(ticked.map(PresenceTick::from).unwrap_or_default())
     }
 
-    /// Uses up a wish to stop that nothing has followed yet.
-    pub(crate) fn forget_stop(&mut self) {
-        self.inbox.takes_stop();
-    }
-
     fn open_desk(&mut self, account: &str) -> Result<(), Error> {
         if !self.desks.contains_key(account) {
             self.desks.insert(account.to_owned(), self.office.open(account)?);
@@ -386,10 +379,6 @@ impl Drop for Engine {
             workers.shutdown_timeout(GOING_MAX);
         }
     }
-}
-
-fn sign_in_stopped() -> Error {
-    Error::new(ErrorKind::Busy, "the sign-in was stopped; nobody was signed in")
 }
 
 fn unknown_account(account: &str) -> Error {

@@ -10,14 +10,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
 use crate::engine::office::Office;
+use crate::engine::sign_in::{SignIn, Visit, Way};
 use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
-use crate::engine::{Edges, PresenceTick, SyncOrder, SyncReport, Weather};
+use crate::engine::{Edges, OtherMailbox, PresenceTick, SignOut, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
 use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
@@ -40,6 +42,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 pub enum Hint {
     /// A network came up.
     NetworkUp,
+    /// There is none any more.
+    NetworkDown,
     /// The machine woke up.
     Resumed,
     /// An edit was queued.
@@ -66,7 +70,7 @@ pub(super) enum Urgency {
 }
 
 pub(super) enum Message {
-    Sync { account: String, order: SyncOrder, reply: oneshot::Sender<Result<SyncReport, Error>> },
+    Asked(Asked),
     Hint(Hint),
 }
 
@@ -125,11 +129,40 @@ impl Handle {
     /// As [`crate::engine::Engine::sync`]; `Busy` when too many callers wait or the engine stops.
     pub async fn sync(&self, account: &str, order: SyncOrder) -> Result<SyncReport, Error> {
         let (reply, answer) = oneshot::channel();
-        let message = Message::Sync { account: account.to_owned(), order, reply };
-        self.sender.try_send(message).map_err(|_| {
-            Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
-        })?;
-        answer.await.map_err(|_| Error::new(ErrorKind::Busy, "the engine is stopping"))?
+        self.ask(account, Errand::Sync(order, reply))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Begins to sign a user in; blocks until there is something to show. The other accounts are kept in step
+    /// meanwhile. Dropping the answer gives up.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_in`] and [`crate::engine::Engine::sign_in_with_browser`]; `Busy` as
+    /// [`Handle::sync`].
+    pub fn sign_in(&self, account: &str, way: Way, other: OtherMailbox) -> Result<SignIn, Error> {
+        let (visit, begun) = SignIn::plan(way, other);
+        self.ask(account, Errand::Visit(visit))?;
+        begun.begin()
+    }
+
+    /// Forgets the tokens of an account, and its mirror when asked.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_out`]; `Busy` as [`Handle::sync`].
+    pub async fn sign_out(&self, account: &str, what: SignOut) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(account, Errand::Visit(Visit::SignOut { what, reply }))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    fn ask(&self, account: &str, errand: Errand) -> Result<(), Error> {
+        let asked = Asked { account: account.to_owned(), errand };
+        self.sender.try_send(Message::Asked(asked)).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
+            }
+        })
     }
 
     /// Tells what the host knows. Dropped when the queue is full: the next poll comes anyway.
@@ -182,11 +215,28 @@ impl Seat {
 /// Who waits for the end of a sync.
 type Reply = oneshot::Sender<Result<SyncReport, Error>>;
 
-/// A sync that somebody asked for.
-struct Asked {
+/// What somebody asked for.
+pub(super) struct Asked {
     account: String,
-    order: SyncOrder,
-    reply: Reply,
+    errand: Errand,
+}
+
+enum Errand {
+    Sync(SyncOrder, Reply),
+    Visit(Visit),
+}
+
+impl Errand {
+    fn refuse(self, error: Error) {
+        match self {
+            Errand::Sync(_, reply) => drop(reply.send(Err(error))),
+            Errand::Visit(visit) => visit.refuse(error),
+        }
+    }
+}
+
+pub(super) fn stopping() -> Error {
+    Error::new(ErrorKind::Busy, "the engine is stopping")
 }
 
 /// One turn of an account that ended.
@@ -202,6 +252,8 @@ enum TurnEnd {
     Done(Box<Result<SyncReport, Error>>),
     /// Others waited; it goes on from the page it has committed.
     Sliced,
+    /// Somebody signed in or out.
+    Visited,
 }
 
 type Watcher<'s> = Mutex<&'s mut (dyn FnMut(Seen<'_>) + Send)>;
@@ -273,14 +325,14 @@ async fn keep_in_step(
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
     let others_wait = AtomicBool::new(false);
-    let mut running = FuturesUnordered::new();
+    let mut running: FuturesUnordered<LocalBoxFuture<'_, Turn>> = FuturesUnordered::new();
     let mut evaluating = FuturesUnordered::new();
-    // It began, which is as good as waking up.
-    report.wake_ups += 1;
     loop {
         if inbox.takes_stop() {
             return report;
         }
+        // To begin is to wake up.
+        report.wake_ups = report.wake_ups.max(1);
         let now_ms = edges.clock.now_ms();
         // A clock that was put back must not put polls off: none is further away than this.
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
@@ -291,20 +343,28 @@ async fn keep_in_step(
         report.evaluations = report.evaluations.saturating_add(u64::try_from(due.len()).unwrap_or(0));
         evaluating.extend(due);
         while running.len() < MAILBOXES_AT_ONCE {
-            let (account, order, reply) = match next_asked(&mut asked, &schedules) {
-                Some(Asked { account, order, reply }) => (account, order, Some(reply)),
+            let (account, errand) = match next_asked(&mut asked, &schedules) {
+                Some(Asked { account, errand }) => (account, Some(errand)),
                 None => match longest_waiting(&schedules, now_ms) {
-                    Some(account) => (account, SyncOrder::default(), None),
+                    Some(account) => (account, None),
                     None => break,
                 },
             };
             let (Some(seat), Some(schedule)) = (seats.get(&account), schedules.get_mut(&account)) else {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(super::unknown_account(&account)));
+                if let Some(errand) = errand {
+                    errand.refuse(super::unknown_account(&account));
                 }
                 continue;
             };
             schedule.is_running = true;
+            let (order, reply) = match errand {
+                None => (SyncOrder::default(), None),
+                Some(Errand::Sync(order, reply)) => (order, Some(reply)),
+                Some(Errand::Visit(visit)) => {
+                    running.push(Box::pin(receive(office, seat, account, visit)));
+                    continue;
+                }
+            };
             let is_woken = schedule.is_woken;
             report.polls += u64::from(reply.is_none());
             let urgency = match (&reply, is_woken) {
@@ -312,7 +372,8 @@ async fn keep_in_step(
                 (None, true) => Urgency::Woken,
                 (None, false) => Urgency::Polled,
             };
-            running.push(turn(office, seat, account, (order, urgency), reply, seen, &others_wait));
+            let turn = turn(office, seat, account, (order, urgency), reply, seen, &others_wait);
+            running.push(Box::pin(turn));
         }
         let next_at_ms = next_due(&schedules);
         let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
@@ -373,13 +434,18 @@ async fn keep_in_step(
                 for schedule in schedules.values_mut() {
                     schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
-                    let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
-                    schedule.next_at_ms = schedule.next_at_ms.min(latest);
+                    let by_hints_ms = now_ms.saturating_add(by_hints);
+                    schedule.next_at_ms = match hint {
+                        // A host that is wrong costs a slow poll, not the mirror.
+                        Hint::NetworkDown => schedule.next_at_ms.max(by_hints_ms),
+                        _ if is_due => schedule.next_at_ms.min(now_ms),
+                        _ => schedule.next_at_ms.min(by_hints_ms),
+                    };
                 }
             }
-            Next::Message(Message::Sync { account, order, reply }) => {
+            Next::Message(Message::Asked(what)) => {
                 report.wake_ups += 1;
-                asked.push_back(Asked { account, order, reply });
+                asked.push_back(what);
             }
             Next::Turn(Turn { account, reply, end, due_ms }) => {
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
@@ -392,6 +458,12 @@ async fn keep_in_step(
                     TurnEnd::Sliced => {
                         schedule.next_at_ms = edges.clock.now_ms();
                         switchboard.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
+                        continue;
+                    }
+                    TurnEnd::Visited => {
+                        schedule.failures = 0;
+                        schedule.is_woken = true;
+                        schedule.next_at_ms = edges.clock.now_ms();
                         continue;
                     }
                     TurnEnd::Done(answer) => *answer,
@@ -494,6 +566,11 @@ async fn turn(
     Turn { account, reply, end, due_ms }
 }
 
+async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {
+    visit.run(office, &account, &mut *seat.desk.lock().await).await;
+    Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None }
+}
+
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
 async fn close(account: &str, seat: &Seat) {
     let open = seat.desk.lock().await.take();
@@ -559,7 +636,7 @@ impl Inbox {
     }
 
     /// Whether somebody has asked to stop; the wish is used up by being followed.
-    pub(super) fn takes_stop(&self) -> bool {
+    fn takes_stop(&self) -> bool {
         let stops = *self.stopping.borrow();
         if stops {
             self.stop.send_replace(false);
@@ -571,7 +648,14 @@ impl Inbox {
 /// Notes a hint. Answers whether polling is due at once.
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
-        Hint::NetworkUp | Hint::Resumed => true,
+        Hint::NetworkUp | Hint::Resumed => {
+            hints.is_cut_off = false;
+            true
+        }
+        Hint::NetworkDown => {
+            hints.is_cut_off = true;
+            false
+        }
         // Concern the accounts that have one: seen to by the caller.
         Hint::Edited | Hint::PresenceChanged => false,
         Hint::Hidden(is_hidden) => {

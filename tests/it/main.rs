@@ -9,6 +9,8 @@
 
 mod actuate;
 mod application;
+#[cfg(unix)]
+mod capi;
 mod cli;
 mod config;
 mod edits;
