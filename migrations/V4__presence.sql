@@ -35,3 +35,9 @@ CREATE TABLE mailbox_settings (
     settings TEXT,
     at_ms INTEGER NOT NULL
 ) STRICT;
+
+/* The reminders that were told, each by the time it was due: one is told once, whatever becomes of the program. */
+CREATE TABLE reminder_told (
+    event_key BLOB NOT NULL PRIMARY KEY CHECK (length(event_key) = 16),
+    due_ms INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

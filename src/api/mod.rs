@@ -44,8 +44,9 @@ pub use presence::{
     AckCall, ChooseCall, CommandState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall, PresenceAnswer,
     PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
 };
-pub use reminder::{ReminderItem, ReminderState, RemindersCall};
+pub use reminder::{ReminderItem, RemindersCall};
 pub use wish::FieldsCall;
 
 pub use crate::agenda::Blocking;
 pub use crate::flow::look::{AgendaAsk, BusyAsk, FreeAsk, SearchAsk, WorkingHours};
+pub use crate::flow::reminder::ReminderState;

@@ -34,6 +34,7 @@ mod read_search;
 mod reader;
 mod record;
 mod reminder;
+mod reminder_told;
 mod removal;
 mod round;
 mod salvage;

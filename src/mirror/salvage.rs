@@ -71,6 +71,7 @@ const CONFLICT: Kept = Kept {
     ],
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
+const REMINDER_TOLD: Kept = Kept { name: "reminder_told", columns: &["event_key", "due_ms"] };
 
 const PRESENCE: Kept = Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told"] };
 const CHANNEL: Kept = Kept { name: "presence_channel", columns: &["channel", "state", "is_handed"] };
@@ -152,7 +153,7 @@ fn copy_all(old: &Connection, new: &Connection) -> Result<u64, MirrorError> {
     new.execute(FORGET_EDIT, []).doing("saving conflicts")?;
     copy(old, new, &REMINDER)?;
     new.execute(CLEAR_PRESENCE, []).doing("saving presence")?;
-    for table in [&PRESENCE, &CHANNEL, &JOURNAL] {
+    for table in [&PRESENCE, &CHANNEL, &JOURNAL, &REMINDER_TOLD] {
         copy(old, new, table)?;
     }
     new.execute(REFILL_PRESENCE, []).doing("saving presence")?;

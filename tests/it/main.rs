@@ -24,6 +24,7 @@ mod look;
 mod presence;
 mod pull;
 mod push;
+mod reminder;
 mod sign_in;
 mod sim;
 mod stage;

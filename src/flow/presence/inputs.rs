@@ -99,17 +99,21 @@ impl Inputs {
     }
 }
 
-/// Its owner is the user and it is editable. A server that names no owner means the mailbox's own; a user who is not
-/// known has the default calendar.
-fn takes_part(calendar: OwnedCalendar, user: Option<&str>) -> Calendar {
+/// Whether its owner is the user and it is editable. A server that names no owner means the mailbox's own; a user who is
+/// not known has the default calendar.
+pub(crate) fn is_own(calendar: &OwnedCalendar, user: Option<&str>) -> bool {
     let is_users = match (&calendar.owner_address, user) {
         (Some(owner), Some(user)) => owner.trim().eq_ignore_ascii_case(user.trim()),
         (None, _) | (Some(_), None) => calendar.is_default,
     };
+    is_users && calendar.can_edit
+}
+
+fn takes_part(calendar: OwnedCalendar, user: Option<&str>) -> Calendar {
     Calendar {
+        is_own: is_own(&calendar, user),
         key: calendar.key,
         name: calendar.name,
-        is_own: is_users && calendar.can_edit,
         last_complete_ms: calendar.pulled_at_ms,
         window: calendar.window,
     }

@@ -10,4 +10,5 @@ mod journal;
 
 pub use evaluate::{Due, Keeper, Ticked};
 pub(crate) use evaluate::{acknowledge, observe, roll};
+pub(crate) use inputs::is_own;
 pub use inputs::{Inputs, policy};
