@@ -275,12 +275,12 @@ async fn keep_in_step(
     let others_wait = AtomicBool::new(false);
     let mut running = FuturesUnordered::new();
     let mut evaluating = FuturesUnordered::new();
-    // It began, which is as good as waking up.
-    report.wake_ups += 1;
     loop {
         if inbox.takes_stop() {
             return report;
         }
+        // To begin is to wake up.
+        report.wake_ups = report.wake_ups.max(1);
         let now_ms = edges.clock.now_ms();
         // A clock that was put back must not put polls off: none is further away than this.
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
