@@ -12,7 +12,7 @@ use crate::api::outbox::{drop_edit, fields_of};
 use crate::api::{Error, ErrorKind, Look, Mirrors};
 use crate::config::Effective;
 use crate::mirror::{ClashRow, ConflictRow, Session};
-use crate::model::{ConflictKind, EventRecord, Fields, Intent, Keep, Key, OpenEdit};
+use crate::model::{Attendee, ConflictKind, EventRecord, Fields, Intent, Keep, Key, OpenEdit, Response};
 use crate::zones::Zone;
 
 /// What two sides did to one event.
@@ -74,6 +74,18 @@ impl Look<'_> {
     }
 
     fn conflict_item(&self, row: ConflictRow) -> ConflictItem {
+        let attendees = |record: &Option<Box<EventRecord>>| {
+            let details = record.as_deref().and_then(|record| record.details.as_deref());
+            details.map(|details| details.attendees.clone()).unwrap_or_default()
+        };
+        let (base, theirs) = (attendees(&row.base), attendees(&row.theirs));
+        let mut fields: Vec<ConflictField> =
+            row.clashes.into_iter().flat_map(|clash| members(clash, self.zone)).collect();
+        for field in fields.iter_mut().filter(|field| field.name == "attendees") {
+            add_responses(&mut field.base, &base);
+            add_responses(&mut field.mine, &theirs);
+            add_responses(&mut field.theirs, &theirs);
+        }
         let of = |record: &Option<Box<EventRecord>>| {
             record.as_deref().and_then(|record| record.details.as_deref()?.subject.clone())
         };
@@ -85,7 +97,7 @@ impl Look<'_> {
             at: self.text(row.at_ms),
             subject: of(&row.theirs).or_else(|| of(&row.base)),
             outbox: row.outbox_n,
-            fields: row.clashes.into_iter().flat_map(|clash| members(clash, self.zone)).collect(),
+            fields,
         }
     }
 }
@@ -118,6 +130,19 @@ fn in_zone(value: Value, zone: &Zone) -> Value {
     match value.get("ms").and_then(Value::as_i64) {
         Some(ms) => Value::from(zone.rfc3339(ms)),
         None => value,
+    }
+}
+
+/// Makes invitees attendees of the Event object: with what is `known` of each one's answer.
+fn add_responses(invitees: &mut Value, known: &[Attendee]) {
+    for invitee in invitees.as_array_mut().into_iter().flatten().filter_map(Value::as_object_mut) {
+        let address = invitee.get("address").and_then(Value::as_str).unwrap_or_default();
+        let is_same = |attendee: &&Attendee| {
+            attendee.person.address.as_deref().is_some_and(|known| known.eq_ignore_ascii_case(address))
+        };
+        let found = known.iter().find(is_same);
+        let response = found.map_or(Response::None, |attendee| attendee.response);
+        invitee.insert("response".to_owned(), serde_json::json!(response));
     }
 }
 
@@ -314,6 +339,26 @@ fn theirs_of(row: &ConflictRow) -> Fields {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn guests_in_conflict_are_attendees_of_the_events_json() {
+        let person = |address: &str| crate::model::Person { name: None, address: Some(address.to_owned()) };
+        let known = [Attendee {
+            person: person("Bela@x.test"),
+            kind: crate::model::AttendeeType::Required,
+            response: Response::Accepted,
+        }];
+        let mut guests = serde_json::json!([{"address": "bela@x.test"}, {"address": "new@x.test"}]);
+        add_responses(&mut guests, &known);
+        let expected = serde_json::json!([
+            {"address": "bela@x.test", "response": "accepted"},
+            {"address": "new@x.test", "response": "none"},
+        ]);
+        assert_eq!(guests, expected);
+        let mut nothing = Value::Null;
+        add_responses(&mut nothing, &known);
+        assert_eq!(nothing, Value::Null);
+    }
 
     #[test]
     fn times_in_conflict_are_the_members_of_the_events_json() {
