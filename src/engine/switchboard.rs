@@ -21,8 +21,8 @@ use crate::mirror::MirrorError;
 pub(super) const SETTLED_MS: i64 = 2_000;
 /// After an evaluation that failed, or found no mirror.
 const AGAIN_MS: i64 = 60_000;
-/// Between two evaluations that nobody asked for, whatever they say: a bound for mistakes.
-const PAUSE_MS_MIN: i64 = 100;
+/// After an evaluation that asks for another one at once, which it should not: a bound for mistakes.
+const PAUSE_MS: i64 = 1_000;
 /// The longest that stopping waits for the baseline to be put back.
 const SHUT_DOWN_MAX: Duration = Duration::from_secs(5);
 
@@ -130,7 +130,10 @@ impl Switchboard {
                 return None;
             }
         };
-        line.next_at_ms = ticked.next_wake_ms.max(now_ms.saturating_add(PAUSE_MS_MIN));
+        line.next_at_ms = match ticked.next_wake_ms > ticked.at_ms {
+            true => ticked.next_wake_ms,
+            false => now_ms.saturating_add(PAUSE_MS),
+        };
         (ticked.is_changed || !ticked.sent.is_empty()).then(|| PresenceTick::from(ticked))
     }
 

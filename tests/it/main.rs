@@ -22,6 +22,7 @@ mod local;
 mod look;
 #[cfg(unix)]
 mod presence;
+mod presence_watch;
 mod pull;
 mod push;
 mod reminder;
