@@ -20,6 +20,7 @@ mod local;
 mod look;
 #[cfg(unix)]
 mod presence;
+mod presence_sim;
 mod pull;
 mod push;
 mod sign_in;
