@@ -23,6 +23,7 @@ mod look;
 #[cfg(unix)]
 mod presence;
 mod presence_watch;
+mod presence_sim;
 mod pull;
 mod push;
 mod reminder;
