@@ -385,6 +385,7 @@ impl Stage {
             "address": announcement.address,
             "data_dir": self.directory.path(),
             "control_url": self.running.control_url(),
+            "link": door.invite(),
         });
         if output.is_json() {
             output.json_line(&json!({ "event": "serving", "value": value }))?;
@@ -392,6 +393,7 @@ impl Stage {
             output.line("")?;
             let address = output.tone(format!("http://{}", announcement.address), Tone::Heading);
             output.line(format!("    Serving {address} until Ctrl-C"))?;
+            output.line(format!("    page     {}", door.invite().expose()))?;
             output.line(format!("    token    {}", self.directory.path().join("engine.json").display()))?;
             output.line(format!("    control  {}", self.running.control_url()))?;
         }
