@@ -12,6 +12,7 @@ mod call;
 mod conflict;
 mod edit;
 mod error;
+mod handle;
 mod look;
 mod outbox;
 mod presence;
@@ -32,6 +33,7 @@ pub use body::read_invitee;
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
 pub use conflict::{ConflictField, ConflictItem};
 pub use error::{Error, ErrorKind};
+pub use handle::Handle;
 pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
 
 pub use outbox::{OutboxItem, ProblemAnswer};

@@ -18,6 +18,14 @@ coded! {
 }
 
 coded! {
+    /// By which program an event is opened.
+    HandleKind {
+        /// A browser: the event's page in Outlook on the web.
+        Web = "web",
+    }
+}
+
+coded! {
     /// How the time shows to others.
     ShowAs {
         /// Free.

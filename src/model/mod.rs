@@ -25,8 +25,8 @@ pub use edit::{
     Problem, Reminder, Times,
 };
 pub use event::{
-    Attendee, AttendeeType, Details, EventKind, EventRecord, Importance, OnlineMeeting, OnlineProvider,
-    Person, Response, Sensitivity, ShowAs,
+    Attendee, AttendeeType, Details, EventKind, EventRecord, HandleKind, Importance, OnlineMeeting,
+    OnlineProvider, Person, Response, Sensitivity, ShowAs,
 };
 pub use fault::{Broken, Fault, LinkProblem, Unreadable};
 pub use key::{Key, KeyError};

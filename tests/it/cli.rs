@@ -74,6 +74,27 @@ fn before_the_first_sync_every_question_is_answered_with_nothing_known() {
 }
 
 #[test]
+fn an_event_is_opened_by_its_handle_or_its_handles_are_printed() {
+    let (place, _emulator) = synced("20");
+    let items = place.run(&["agenda", "--days", "60", "--json"]).ended(0).json()["items"].take();
+    let event = items.as_array().unwrap().iter().find(|event| event["web_link"].is_string()).unwrap();
+    let (id, link) = (event["id"].as_str().unwrap(), event["web_link"].as_str().unwrap());
+    let handle = json!({"kind": "web", "target": link});
+
+    let printed = place.run(&["open", id, "--print", "--json"]).ended(0).json();
+    assert_eq!(printed, json!({"handles": [handle], "opened": null}));
+    let opened = place.run_with(&["open", id, "--json"], &[("BROWSER", PROGRAM)]).ended(0).json();
+    assert_eq!(opened, json!({"handles": [handle], "opened": handle}));
+    let none = place.run_with(&["open", id], &[("BROWSER", "no-such-browser")]).ended(1).stdout;
+    assert!(none.contains(link), "{none}");
+
+    let new =
+        place.run(&["add", "--subject", "new", "--start", &day_in(1), "--all-day", "--json"]).ended(0).json();
+    place.run(&["open", new["id"].as_str().unwrap()]).ended(5);
+    place.run(&["open", "0123456789abcdef"]).ended(5);
+}
+
+#[test]
 fn a_sync_without_sign_in_ends_with_3() {
     let place = Place::new(&config_of("http://127.0.0.1:9"));
     place.run(&["sync"]).ended(3);

@@ -4,7 +4,7 @@ use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::command::{
     accounts, add, agenda, busy, changes, completions, config, conflicts, doctor, edit, forward, free, login,
-    logout, man, outbox, presence, reminders, respond, rm, search, serve, show, status, sync,
+    logout, man, open, outbox, presence, reminders, respond, rm, search, serve, show, status, sync,
 };
 #[cfg(feature = "emulator")]
 use crate::command::{demo, emulate};
@@ -70,6 +70,7 @@ pub enum Command {
     Reminders(reminders::Reminders),
     Presence(presence::Presence),
     Changes(changes::Changes),
+    Open(open::Open),
     Status(status::Status),
     Doctor(doctor::Doctor),
     Serve(serve::Serve),

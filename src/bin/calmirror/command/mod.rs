@@ -19,6 +19,7 @@ pub mod free;
 pub mod login;
 pub mod logout;
 pub mod man;
+pub mod open;
 pub mod outbox;
 pub mod presence;
 pub mod reminders;
@@ -66,6 +67,7 @@ pub fn run(arguments: Arguments, output: &mut Output) -> Result<u8, Failure> {
         Command::Reminders(command) => command.run(globals, output),
         Command::Presence(command) => command.run(globals, output),
         Command::Changes(command) => command.run(globals, output),
+        Command::Open(command) => command.run(globals, output),
         Command::Status(command) => command.run(globals, output),
         Command::Doctor(command) => command.run(globals, output),
         Command::Serve(command) => command.run(globals, output),
