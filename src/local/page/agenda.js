@@ -1,5 +1,5 @@
 // The agenda of a day or a week, and what a search found.
-import { away, fill, find, h } from './draw.js';
+import { away, fill, find, h, svg } from './draw.js';
 import { openEvent } from './event.js';
 import { state } from './state.js';
 import { addDays, dateOf, dateText, minutesOf, nowIn, stampText, timeText } from './time.js';
@@ -25,6 +25,9 @@ const timesOn = (event, date) => {
   return event.start === event.end ? [begins] : [begins, ends];
 };
 
+const lock = () => svg('svg', { class: 'lock', width: 9, height: 11, viewBox: '0 0 9 11', 'aria-hidden': 'true' },
+  svg('path', { d: 'M1 5h7v5H1z M2.5 5V3a2 2 0 0 1 4 0v2' }));
+
 export const marksOf = (event) => {
   const marks = [];
   const add = (text, kind = '') => marks.push(h('span', { class: `mark ${kind}` }, text));
@@ -34,15 +37,16 @@ export const marksOf = (event) => {
   if (event.cancelled) add(t('cancelled'), 'bad');
   if (event.response === 'declined') add(t('declined'));
   if (event.response === 'not_responded') add(t('unanswered'), 'warn');
-  if (event.sensitivity === 'private' || event.sensitivity === 'confidential') add(`\u{1F512}\uFE0E ${t('private')}`);
+  if (event.sensitivity === 'private' || event.sensitivity === 'confidential') add([lock(), t('private')]);
   if (event.show_as === 'tentative') add(t('tentative'));
   if (['free', 'oof', 'working_elsewhere'].includes(event.show_as)) add(t(event.show_as));
   return marks;
 };
 
 const calendarName = (id) => {
+  // The mailbox's own calendar comes first and needs no name.
   const calendars = state.account?.calendars ?? [];
-  return calendars.length > 1 ? calendars.find((calendar) => calendar.id === id)?.name : undefined;
+  return calendars.slice(1).find((calendar) => calendar.id === id)?.name;
 };
 
 const row = (event, date, now, place) => {

@@ -50,6 +50,7 @@ export const openEvent = async (known) => {
     toast(error.message, true);
   }
   const people = event.attendees ?? [];
+  const text = (event.body ?? event.body_preview ?? '').replace(/_{9,}/g, '———').replace(/\n{3,}/g, '\n\n').trim();
   const isInvited = !['none', 'organizer'].includes(event.response);
   open(event.subject ?? t('no_subject'),
     h('dl', { class: 'facts' },
@@ -63,7 +64,7 @@ export const openEvent = async (known) => {
       line(t('f_sensitivity'), event.sensitivity === 'normal' ? null : word('', event.sensitivity)),
       line(t('f_categories'), event.categories?.join(', ')),
       line(t('f_reminder_minutes'), event.reminder_minutes === null ? t('no_reminder') : minutesText(event.reminder_minutes)),
-      line(t('f_body'), event.body ?? event.body_preview ? h('p', { class: 'body', tabindex: '0' }, event.body ?? event.body_preview) : null)),
+      line(t('f_body'), text ? h('p', { class: 'body', tabindex: '0' }, text) : null)),
     h('div', { class: 'buttons' },
       away(event.online_meeting?.join_url, t('join'), { class: 'button main' }),
       away(event.web_link, t('open'), { class: 'button' }),

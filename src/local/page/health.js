@@ -41,13 +41,14 @@ export const drawHealth = () => {
   const opened = [...place.querySelectorAll('details[open] > summary')].map((summary) => summary.dataset.key);
   fill(place, [account, status.engine, agenda && nowIn(agenda.time_zone)], () => {
     const [text, kind] = network(account);
-    const { waiting, sending, parked } = account.outbox;
+    const queue = ['waiting', 'sending', 'parked'].filter((name) => account.outbox[name]).map((name) => `${account.outbox[name]} ${t(`state_${name}`)}`);
     return [
       h('dl', { class: 'facts' },
-        pair(account.user ?? account.name, account.signed_in ? t('signed_in') : t('not_signed_in'), account.signed_in ? 'good' : 'bad'),
-        pair(t('health'), text, kind),
+        pair(t('account'), account.user ?? account.name),
+        pair(t('sign_in'), account.signed_in ? t('signed_in') : t('not_signed_in'), account.signed_in ? 'good' : 'bad'),
+        pair(t('server'), text, kind),
         pair(t('last_error'), account.last_error ? errorText(account.last_error) : null, 'bad'),
-        pair(t('queue'), t('queue_text', waiting, sending, parked)),
+        pair(t('queue'), queue.join(', ') || t('queue_empty')),
         account.edits_lost ? pair(t('outbox'), t('edits_lost', account.edits_lost), 'bad') : null),
       h('ul', { class: 'cards' }, ...account.calendars.map(calendarCard)),
       h('p', { class: 'quiet' }, `calmirror ${status.engine.version}`),

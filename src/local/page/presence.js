@@ -41,8 +41,8 @@ const drawNow = () => {
   fill(find('presence-now'), presence, () => h('p', { class: 'now-line' },
     dot(presence.availability), h('strong', {}, presence.profile), h('span', {}, av(presence.availability)),
     h('span', { class: 'quiet' }, presence.next_change ? t('until', stamp(presence.next_change)) : t('no_change')),
-    h('span', {}, `${t('calls')}: ${callsText(presence.forwarding)}`),
-    h('span', { class: 'quiet' }, word('layer_', presence.reason.layer))));
+    h('span', {}, h('span', { class: 'quiet' }, `${t('calls')}: `), callsText(presence.forwarding)),
+    h('span', {}, h('span', { class: 'quiet' }, `${t('decided_by')}: `), word('layer_', presence.reason.layer))));
 };
 
 const drawChoice = () => {

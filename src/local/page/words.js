@@ -42,7 +42,7 @@ const EN = {
   net_online: 'Online', net_offline: 'Offline', net_throttled: 'The server asked to wait', net_untried: 'Not asked yet', until_time: 'until {0}',
   signed_in: 'Signed in', not_signed_in: 'Sign-in needed: run “calmirror login”', calendar: 'Calendar', last_pull: 'Last sync', events: 'Events', window: 'Window', never: 'never',
   state_ok: 'in step', state_initial: 'first sync', state_resync: 'comparing', state_held: 'removals held', state_failed: 'failed', last_check: 'Last full check',
-  held: '{0} removals are held back.', accept: 'Accept removals', accept_sure: 'Remove these events here too?', queue: 'Queue', queue_text: '{0} waiting, {1} being sent, {2} stopped', last_error: 'Last error',
+  held: '{0} removals are held back.', accept: 'Accept removals', accept_sure: 'Remove these events here too?', queue: 'Queue', queue_empty: 'empty', sign_in: 'Sign-in', server: 'Server', last_error: 'Last error',
   synced: 'In step: {0} changed, {1} removed, {2} sent.', sync_bad: 'Not complete: {0}.', syncing: 'Syncing …', edits_lost: '{0} edits were lost with a damaged mirror.', skipped: '{0} unreadable events left out', engine: 'Engine {0}', cursor_age: 'cursor {0}', details: 'Details',
   // banner
   engine_gone: 'The engine does not answer. Shown is what was known {0}.', session_over: 'This browser is not signed in any more. “calmirror serve --link” prints a new link.',
@@ -94,7 +94,7 @@ const DE = {
   net_online: 'Online', net_offline: 'Offline', net_throttled: 'Der Server bat zu warten', net_untried: 'Noch nicht gefragt', until_time: 'bis {0}',
   signed_in: 'Angemeldet', not_signed_in: 'Anmeldung nötig: „calmirror login“ ausführen', calendar: 'Kalender', last_pull: 'Letzter Abgleich', events: 'Termine', window: 'Fenster', never: 'nie',
   state_ok: 'aktuell', state_initial: 'erster Abgleich', state_resync: 'vergleicht', state_held: 'Löschungen angehalten', state_failed: 'fehlgeschlagen', last_check: 'Letzte Vollprüfung',
-  held: '{0} Löschungen sind angehalten.', accept: 'Löschungen zulassen', accept_sure: 'Diese Termine auch hier entfernen?', queue: 'Warteschlange', queue_text: '{0} wartend, {1} unterwegs, {2} angehalten', last_error: 'Letzter Fehler',
+  held: '{0} Löschungen sind angehalten.', accept: 'Löschungen zulassen', accept_sure: 'Diese Termine auch hier entfernen?', queue: 'Warteschlange', queue_empty: 'leer', sign_in: 'Anmeldung', server: 'Server', last_error: 'Letzter Fehler',
   synced: 'Abgeglichen: {0} geändert, {1} entfernt, {2} gesendet.', sync_bad: 'Nicht vollständig: {0}.', syncing: 'Gleicht ab …', edits_lost: '{0} Änderungen gingen mit einem beschädigten Spiegel verloren.', skipped: '{0} unlesbare Termine ausgelassen', engine: 'Maschine {0}', cursor_age: 'Marke {0}', details: 'Einzelheiten',
   engine_gone: 'Die Maschine antwortet nicht. Gezeigt wird der Stand {0}.', session_over: 'Dieser Browser ist nicht mehr angemeldet. „calmirror serve --link“ gibt einen neuen Link aus.',
   is_offline: 'Offline. Kalender vom Stand {0}; Änderungen werden aufbewahrt und später gesendet.', is_old: 'Kalender vom Stand {0}.', never_pulled: 'Der Kalender wurde noch nicht gelesen.', is_throttled: 'Der Server bat zu warten bis {0}. Kalender vom Stand {1}.',

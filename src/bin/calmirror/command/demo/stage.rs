@@ -38,6 +38,8 @@ use crate::text::{clean, grouped, plural};
 const ACCOUNT: &str = "anna";
 /// The zone of the demo's mailbox and agenda.
 const ZONE: &str = "Europe/Berlin";
+/// What its appointments make of presence and calls.
+const PRESENCE: &str = include_str!("presence.toml");
 /// Makes ids and tokens of the emulator.
 const SEED: u64 = 7;
 /// Edits that other clients make while the network is cut.
@@ -561,7 +563,8 @@ fn config_text(origin: &str) -> String {
          name = \"{ACCOUNT}\"\n\
          user = \"anna@contoso.example\"\n\
          [presence]\n\
-         time_zone = \"{ZONE}\"\n"
+         time_zone = \"{ZONE}\"\n\
+         {PRESENCE}"
     )
 }
 
