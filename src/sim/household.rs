@@ -18,7 +18,8 @@ use crate::sim::world::Failure;
 use crate::zones::Zones;
 
 /// Half of the worlds begin in a night before one of these: the clock changes of Berlin and New York in 2026.
-const CLOCK_CHANGES_MS: [i64; 4] = [1_774_746_000_000, 1_792_890_000_000, 1_772_953_200_000, 1_793_512_800_000];
+const CLOCK_CHANGES_MS: [i64; 4] =
+    [1_774_746_000_000, 1_792_890_000_000, 1_772_953_200_000, 1_793_512_800_000];
 /// The others begin in the year from 1 March 2026.
 const FIRST_DAY_MS: i64 = 1_772_323_200_000;
 const ZONES: [&str; 4] = ["Europe/Berlin", "Europe/Berlin", "America/New_York", "Asia/Kolkata"];
@@ -280,7 +281,8 @@ impl Household {
                     (target.clone().unwrap_or_else(|| by_hand.clone()), self.disputed.is_some())
                 }
             };
-            let is_right = shown.as_ref() == Some(&wanted) || (or_by_hand && shown.as_ref() == Some(&by_hand));
+            let is_right =
+                shown.as_ref() == Some(&wanted) || (or_by_hand && shown.as_ref() == Some(&by_hand));
             if !is_right {
                 let code = channel.code();
                 return Err(format!(

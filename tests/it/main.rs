@@ -23,8 +23,8 @@ mod local_page;
 mod look;
 #[cfg(unix)]
 mod presence;
-mod presence_watch;
 mod presence_sim;
+mod presence_watch;
 mod pull;
 mod push;
 mod reminder;

@@ -11,7 +11,9 @@ use std::time::Duration;
 use calmirror::api::{Act, AddCall, ChooseCall, FieldsCall, Mirrors};
 use calmirror::config::Config;
 use calmirror::emulator::{Options, Running, Source, serve};
-use calmirror::engine::{Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport};
+use calmirror::engine::{
+    Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport,
+};
 use calmirror::http::HttpClient;
 use calmirror::local::{Announcement, Door, Listen};
 use calmirror::ports::{Clock, Pending};
@@ -406,7 +408,8 @@ fn a_program_that_hangs_delays_its_own_account_alone() {
 
 #[test]
 fn what_happened_while_the_machine_slept_is_settled_by_what_is_so_now() {
-    let house = House::open("09:50", &[event("Early", "10:00", "10:30"), event("Late", "11:00", "12:00")], TELEPHONE);
+    let house =
+        House::open("09:50", &[event("Early", "10:00", "10:30"), event("Late", "11:00", "12:00")], TELEPHONE);
     let watching = house.watch();
     watching.shows("anna", "AVAIL");
     house.turn("10:40");
