@@ -11,7 +11,6 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::config::Effective;
 use crate::engine::PresenceTick;
 use crate::engine::office::Office;
 use crate::flow::presence::{Due, Keeper, Ticked};
@@ -57,7 +56,7 @@ impl Switchboard {
         let mut lines = BTreeMap::new();
         for account in accounts {
             let made = office.effective(account).and_then(|effective| {
-                if !has_presence(&effective) {
+                if !effective.has_presence() {
                     return Ok(None);
                 }
                 Ok(Some(Line::new(office.keeper(&effective)?, now_ms)))
@@ -178,11 +177,4 @@ impl Line {
     fn is_due(&self, now_ms: i64) -> bool {
         !self.is_running && (self.due_at_ms() <= now_ms || now_ms < self.since_ms)
     }
-}
-
-/// Whether the policy of an account has anything to show or to do.
-fn has_presence(effective: &Effective) -> bool {
-    let presence = &effective.presence;
-    presence.profiles.as_ref().is_some_and(|profiles| !profiles.is_empty())
-        || presence.actuators.as_ref().is_some_and(|actuators| !actuators.is_empty())
 }

@@ -196,6 +196,8 @@ struct Turn {
     end: TurnEnd,
     /// When its next edit is to be sent.
     due_ms: Option<i64>,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 enum TurnEnd {
@@ -381,7 +383,10 @@ async fn keep_in_step(
                 report.wake_ups += 1;
                 asked.push_back(Asked { account, order, reply });
             }
-            Next::Turn(Turn { account, reply, end, due_ms }) => {
+            Next::Turn(Turn { account, reply, end, due_ms, has_mailbox_news }) => {
+                if has_mailbox_news {
+                    switchboard.want(&account, edges.clock.now_ms());
+                }
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
                 }
@@ -468,7 +473,8 @@ async fn turn(
         closed => match office.open(&account) {
             Ok(opened) => closed.insert(opened),
             Err(error) => {
-                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+                let end = TurnEnd::Done(Box::new(Err(error)));
+                return Turn { account, reply, end, due_ms: None, has_mailbox_news: false };
             }
         },
     };
@@ -490,8 +496,8 @@ async fn turn(
         // Dropped where it waits: what is written is whole.
         () = share_used.notified() => TurnEnd::Sliced,
     };
-    let due_ms = desk.next_edit_due_ms();
-    Turn { account, reply, end, due_ms }
+    let (due_ms, has_mailbox_news) = (desk.next_edit_due_ms(), desk.take_mailbox_news());
+    Turn { account, reply, end, due_ms, has_mailbox_news }
 }
 
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.

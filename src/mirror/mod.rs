@@ -40,6 +40,7 @@ mod salvage;
 pub mod schema;
 mod settle;
 
+pub use mailbox_settings::MailboxAsked;
 pub use account::{AccountRow, MailboxId};
 pub use calendar::{CalendarChoice, CalendarRow, PAGE_SIZE};
 pub use conflict::{ClashRow, ConflictRow, NewConflict};
