@@ -2,7 +2,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind, missing_scopes};
+use crate::config::{
+    Cloud, Effective, Method, PresenceSettings, SIGN_IN_SCOPES, SourceKind, missing_scopes,
+};
 use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{
@@ -100,6 +102,11 @@ impl Desk {
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
+    }
+
+    /// Takes the presence policy that counts now.
+    pub(super) fn follow(&mut self, presence: PresenceSettings) {
+        self.effective.presence = presence;
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.

@@ -15,6 +15,7 @@ use crate::engine::PresenceTick;
 use crate::engine::office::Office;
 use crate::flow::presence::{Due, Keeper, Ticked};
 use crate::mirror::MirrorError;
+use crate::presence::PresenceSettings;
 
 /// After a commit: what is written together is evaluated together.
 pub(super) const SETTLED_MS: i64 = 2_000;
@@ -27,12 +28,17 @@ const SHUT_DOWN_MAX: Duration = Duration::from_secs(5);
 
 /// The accounts whose presence is kept.
 pub(super) struct Switchboard {
+    /// All that are kept in step.
+    accounts: Vec<String>,
     lines: BTreeMap<String, Line>,
 }
 
 /// One of them.
 struct Line {
     keeper: Arc<Keeper>,
+    /// What the keeper was made of.
+    settings: PresenceSettings,
+    zone: String,
     is_started: bool,
     is_running: bool,
     is_failing: bool,
@@ -53,23 +59,41 @@ pub(super) struct Evaluated {
 impl Switchboard {
     /// Of `accounts` those whose policy says anything.
     pub(super) fn open(office: &Office, accounts: &[String], now_ms: i64) -> Switchboard {
-        let mut lines = BTreeMap::new();
-        for account in accounts {
-            let made = office.effective(account).and_then(|effective| {
-                if !effective.has_presence() {
-                    return Ok(None);
-                }
-                Ok(Some(Line::new(office.keeper(&effective)?, now_ms)))
-            });
-            match made {
-                Ok(Some(line)) => drop(lines.insert(account.clone(), line)),
-                Ok(None) => {}
+        let mut switchboard = Switchboard { accounts: accounts.to_vec(), lines: BTreeMap::new() };
+        switchboard.follow(office, now_ms);
+        switchboard
+    }
+
+    /// Makes anew what the configuration, or the zone of the machine, changed: evaluated at once. An account that loses
+    /// its profiles stays, so that what was forwarded is given back.
+    pub(super) fn follow(&mut self, office: &Office, now_ms: i64) {
+        for account in &self.accounts {
+            let effective = match office.effective(account) {
+                Ok(effective) => effective,
+                Err(_gone) => continue,
+            };
+            let zone = office.zone(&effective).name().to_owned();
+            let known = self.lines.get_mut(account);
+            let is_same = |line: &&mut Line| line.zone == zone && line.settings == effective.presence;
+            if (known.is_none() && !effective.has_presence()) || known.as_ref().is_some_and(is_same) {
+                continue;
+            }
+            let keeper = match office.keeper(&effective) {
+                Ok(keeper) => Arc::new(keeper),
                 Err(error) => {
                     tracing::warn!(account = %account, error = %error, "the presence of this account is not kept");
+                    continue;
                 }
+            };
+            let settings = effective.presence;
+            match known {
+                Some(line) => {
+                    (line.keeper, line.settings, line.zone) = (keeper, settings, zone);
+                    line.want(now_ms);
+                }
+                None => drop(self.lines.insert(account.clone(), Line::new(keeper, settings, zone, now_ms))),
             }
         }
-        Switchboard { lines }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -154,9 +178,11 @@ impl Switchboard {
 }
 
 impl Line {
-    fn new(keeper: Keeper, now_ms: i64) -> Line {
+    fn new(keeper: Arc<Keeper>, settings: PresenceSettings, zone: String, now_ms: i64) -> Line {
         Line {
-            keeper: Arc::new(keeper),
+            keeper,
+            settings,
+            zone,
             is_started: false,
             is_running: false,
             is_failing: false,

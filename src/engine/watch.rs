@@ -14,6 +14,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
+use crate::config::ConfigFile;
 use crate::engine::desk::Desk;
 use crate::engine::office::Office;
 use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
@@ -240,6 +241,7 @@ impl Slice {
 /// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
     office: &Office,
+    file: Option<&mut ConfigFile>,
     desks: &mut BTreeMap<String, Desk>,
     accounts: Vec<String>,
     inbox: &mut Inbox,
@@ -249,9 +251,11 @@ pub(super) async fn run(
         let desk = tokio::sync::Mutex::new(desks.remove(&name));
         (name, Seat { desk })
     };
+    let mut policy = PolicyFile(file);
+    policy.look(office);
     let mut switchboard = Switchboard::open(office, &accounts, office.edges.clock.now_ms());
     let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
-    let report = keep_in_step(office, &seats, &mut switchboard, inbox, &Mutex::new(seen)).await;
+    let report = keep_in_step(office, &seats, (&mut switchboard, policy), inbox, &Mutex::new(seen)).await;
     switchboard.shut_down(office.edges.clock.now_ms()).await;
     desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
     report
@@ -260,7 +264,7 @@ pub(super) async fn run(
 async fn keep_in_step(
     office: &Office,
     seats: &BTreeMap<String, Seat>,
-    switchboard: &mut Switchboard,
+    (switchboard, mut policy): (&mut Switchboard, PolicyFile<'_>),
     inbox: &mut Inbox,
     seen: &Watcher<'_>,
 ) -> WatchReport {
@@ -330,7 +334,15 @@ async fn keep_in_step(
             at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
             follows_clock: !switchboard.is_empty(),
         };
-        match inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await {
+        let next = inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await;
+        match &next {
+            Next::Time { .. } | Next::Message(_) => {
+                policy.look(office);
+                switchboard.follow(office, edges.clock.now_ms());
+            }
+            Next::Stop | Next::Evaluated(_) | Next::Turn(_) => {}
+        }
+        match next {
             Next::Stop => return report,
             Next::Time { has_jumped } => {
                 report.wake_ups += 1;
@@ -421,6 +433,30 @@ async fn keep_in_step(
     }
 }
 
+/// The file that the presence policy follows.
+struct PolicyFile<'f>(Option<&'f mut ConfigFile>);
+
+impl PolicyFile<'_> {
+    /// Takes over what it says by now; a broken one is told once, and changes nothing.
+    fn look(&mut self, office: &Office) {
+        let Some(file) = &mut self.0 else { return };
+        match file.news() {
+            Ok(Some(config)) => {
+                if office.config.replace_presence(&config) {
+                    tracing::info!("the presence policy of the configuration counts from now on");
+                }
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                let path = file.path();
+                if office.config.note_problem(problem.clone()) {
+                    tracing::warn!(file = %path.display(), problem, "the presence policy stays as it was");
+                }
+            }
+        }
+    }
+}
+
 /// How long after a sync presence is evaluated, if it may depend on what the sync did: a mirror without news is only
 /// younger, and that is read when its age counts.
 fn evaluation_after(schedule: &Schedule, answer: Option<&SyncReport>) -> Option<i64> {
@@ -478,6 +514,9 @@ async fn turn(
             }
         },
     };
+    if let Ok(effective) = office.effective(&account) {
+        desk.follow(effective.presence);
+    }
     let clock = &office.edges.clock;
     let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
     let share_used = Notify::new();
