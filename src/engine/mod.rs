@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use crate::actuate::Outcome;
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::Config;
+use crate::config::{Config, ConfigFile, LiveConfig};
 use crate::flow::Progress;
 use crate::flow::presence::{Due, Ticked};
 use crate::model::Key;
@@ -187,6 +187,7 @@ pub enum OtherMailbox {
 /// The engine of one data directory. At most one process holds it; readers need none.
 pub struct Engine {
     office: Office,
+    file: Option<ConfigFile>,
     runtime: tokio::runtime::Handle,
     workers: Option<tokio::runtime::Runtime>,
     desks: BTreeMap<String, Desk>,
@@ -229,6 +230,7 @@ impl Engine {
         let (handle, inbox) = watch::channel();
         Ok(Engine {
             office: Office::new(config, data_dir, edges),
+            file: None,
             runtime: workers.handle().clone(),
             workers: Some(workers),
             desks: BTreeMap::new(),
@@ -236,6 +238,17 @@ impl Engine {
             inbox,
             _lock: lock,
         })
+    }
+
+    /// Has [`Engine::watch`] read this file again, at each wake-up and hint: the presence policy follows it, everything
+    /// else counts as it was when the engine was opened. While the file has mistakes, the former policy counts.
+    pub fn follow(&mut self, file: ConfigFile) {
+        self.file = Some(file);
+    }
+
+    /// The configuration that counts, for doors that answer beside the engine.
+    pub fn config(&self) -> LiveConfig {
+        self.office.config.clone()
     }
 
     /// The data directory.
@@ -280,7 +293,7 @@ impl Engine {
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
     pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
         let names: Vec<String> =
-            self.office.config.accounts.iter().map(|account| account.name.clone()).collect();
+            self.office.config.current().accounts.iter().map(|account| account.name.clone()).collect();
         let are_many = names.len() > watch::MIRRORS_OPEN_MAX;
         let mut kept = Vec::new();
         let mut refused = None;
@@ -299,8 +312,8 @@ impl Engine {
             Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
+        let Engine { desks, runtime, office, file, inbox, .. } = self;
+        Ok(runtime.block_on(watch::run(office, file.as_mut(), desks, kept, inbox, seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -341,7 +354,7 @@ impl Engine {
     /// # Errors
     /// When a file cannot be removed.
     pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
-        self.office.config.account(account).ok_or_else(|| unknown_account(account))?;
+        self.office.config.current().account(account).ok_or_else(|| unknown_account(account))?;
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }

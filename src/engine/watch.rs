@@ -15,6 +15,7 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
+use crate::config::ConfigFile;
 use crate::engine::desk::Desk;
 use crate::engine::office::Office;
 use crate::engine::sign_in::{SignIn, Visit, Way};
@@ -246,6 +247,8 @@ struct Turn {
     end: TurnEnd,
     /// When its next edit is to be sent.
     due_ms: Option<i64>,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 enum TurnEnd {
@@ -290,6 +293,7 @@ impl Slice {
 /// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
     office: &Office,
+    file: Option<&mut ConfigFile>,
     desks: &mut BTreeMap<String, Desk>,
     accounts: Vec<String>,
     inbox: &mut Inbox,
@@ -299,9 +303,11 @@ pub(super) async fn run(
         let desk = tokio::sync::Mutex::new(desks.remove(&name));
         (name, Seat { desk })
     };
+    let mut policy = PolicyFile(file);
+    policy.look(office);
     let mut switchboard = Switchboard::open(office, &accounts, office.edges.clock.now_ms());
     let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
-    let report = keep_in_step(office, &seats, &mut switchboard, inbox, &Mutex::new(seen)).await;
+    let report = keep_in_step(office, &seats, (&mut switchboard, policy), inbox, &Mutex::new(seen)).await;
     switchboard.shut_down(office.edges.clock.now_ms()).await;
     desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
     report
@@ -310,7 +316,7 @@ pub(super) async fn run(
 async fn keep_in_step(
     office: &Office,
     seats: &BTreeMap<String, Seat>,
-    switchboard: &mut Switchboard,
+    (switchboard, mut policy): (&mut Switchboard, PolicyFile<'_>),
     inbox: &mut Inbox,
     seen: &Watcher<'_>,
 ) -> WatchReport {
@@ -389,7 +395,15 @@ async fn keep_in_step(
             at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
             follows_clock: !switchboard.is_empty(),
         };
-        match inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await {
+        let next = inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await;
+        match &next {
+            Next::Time { .. } | Next::Message(_) => {
+                policy.look(office);
+                switchboard.follow(office, edges.clock.now_ms());
+            }
+            Next::Stop | Next::Evaluated(_) | Next::Turn(_) => {}
+        }
+        match next {
             Next::Stop => return report,
             Next::Time { has_jumped } => {
                 report.wake_ups += 1;
@@ -447,7 +461,10 @@ async fn keep_in_step(
                 report.wake_ups += 1;
                 asked.push_back(what);
             }
-            Next::Turn(Turn { account, reply, end, due_ms }) => {
+            Next::Turn(Turn { account, reply, end, due_ms, has_mailbox_news }) => {
+                if has_mailbox_news {
+                    switchboard.want(&account, edges.clock.now_ms());
+                }
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
                 }
@@ -482,6 +499,30 @@ async fn keep_in_step(
                 if let Some(reply) = reply {
                     // A caller who went away has its answer in `status`.
                     let _ = reply.send(answer);
+                }
+            }
+        }
+    }
+}
+
+/// The file that the presence policy follows.
+struct PolicyFile<'f>(Option<&'f mut ConfigFile>);
+
+impl PolicyFile<'_> {
+    /// Takes over what it says by now; a broken one is told once, and changes nothing.
+    fn look(&mut self, office: &Office) {
+        let Some(file) = &mut self.0 else { return };
+        match file.news() {
+            Ok(Some(config)) => {
+                if office.config.replace_presence(&config) {
+                    tracing::info!("the presence policy of the configuration counts from now on");
+                }
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                let path = file.path();
+                if office.config.note_problem(problem.clone()) {
+                    tracing::warn!(file = %path.display(), problem, "the presence policy stays as it was");
                 }
             }
         }
@@ -540,10 +581,14 @@ async fn turn(
         closed => match office.open(&account) {
             Ok(opened) => closed.insert(opened),
             Err(error) => {
-                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+                let end = TurnEnd::Done(Box::new(Err(error)));
+                return Turn { account, reply, end, due_ms: None, has_mailbox_news: false };
             }
         },
     };
+    if let Ok(effective) = office.effective(&account) {
+        desk.follow(effective.presence);
+    }
     let clock = &office.edges.clock;
     let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
     let share_used = Notify::new();
@@ -562,8 +607,8 @@ async fn turn(
         // Dropped where it waits: what is written is whole.
         () = share_used.notified() => TurnEnd::Sliced,
     };
-    let due_ms = desk.next_edit_due_ms();
-    Turn { account, reply, end, due_ms }
+    let (due_ms, has_mailbox_news) = (desk.next_edit_due_ms(), desk.take_mailbox_news());
+    Turn { account, reply, end, due_ms, has_mailbox_news }
 }
 
 async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {

@@ -9,8 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use calmirror::api::{Act, AddCall, ChooseCall, FieldsCall, Mirrors};
-use calmirror::config::Config;
-use calmirror::emulator::{Options, Running, Source, serve};
+use calmirror::config::{Config, ConfigFile};
+use calmirror::emulator::{Options, Running, Source, World, serve};
 use calmirror::engine::{
     Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport,
 };
@@ -91,6 +91,7 @@ fn event(subject: &str, start: &str, end: &str) -> Value {
 struct House {
     clock: Arc<HandClock>,
     dir: tempfile::TempDir,
+    text: String,
     config: Config,
     running: Option<Running>,
     emulator: tokio::runtime::Runtime,
@@ -107,6 +108,11 @@ struct Watching {
 impl House {
     /// `more` is the rest of the configuration; `{program}` in it names the program that keeps its commands.
     fn open(now: &str, events: &[Value], more: &str) -> House {
+        House::open_with(now, events, more, |text| text)
+    }
+
+    /// The same with a configuration that was changed first.
+    fn open_with(now: &str, events: &[Value], more: &str, change: impl Fn(String) -> String) -> House {
         let dir = tempfile::tempdir().unwrap();
         // Signing in takes a while.
         let clock = tokio::sync::watch::Sender::new(at_ms(now) - 600_000);
@@ -128,8 +134,9 @@ impl House {
         write_program(&program, &format!("cat >> {}", log.display()));
         let text = format!("{}{POLICY}{more}", config_of(&running.origin()))
             .replace("{program}", &program.display().to_string());
+        let text = change(text);
         let config = Config::parse(&text).unwrap();
-        let house = House { clock, dir, config, running: Some(running), emulator };
+        let house = House { clock, dir, text, config, running: Some(running), emulator };
         let mut engine = house.engine();
         for account in &house.config.accounts {
             engine.sign_in(&account.name, OtherMailbox::Refuse, &mut |_| {}).unwrap();
@@ -156,6 +163,10 @@ impl House {
         Engine::open(self.config.clone(), &self.data_dir(), edges).unwrap()
     }
 
+    fn emulated<T>(&self, act: impl FnOnce(&mut World) -> T) -> T {
+        self.running.as_ref().unwrap().with(act)
+    }
+
     fn mirrors(&self) -> Mirrors {
         Mirrors::new(self.config.clone(), self.data_dir(), self.clock.clone(), Zones::bundled(), None)
     }
@@ -166,7 +177,11 @@ impl House {
 
     fn watch_with(&self, mut engine: Engine) -> Watching {
         let handle = engine.handle();
-        let door = Door::open(Listen::default(), Arc::new(self.mirrors()), handle.clone());
+        let door = Door::open(
+            Listen::default(),
+            Arc::new(self.mirrors().following(engine.config())),
+            handle.clone(),
+        );
         let door = engine.runtime().block_on(door).unwrap();
         let announcement = door.announcement().clone();
         let (tell, ticks) = channel();
@@ -293,7 +308,7 @@ fn an_appointment_that_another_process_adds_switches_at_once_and_offline() {
     let house = House::open("10:10", &[], TELEPHONE);
     let watching = house.watch();
     watching.shows("anna", "AVAIL");
-    house.running.as_ref().unwrap().with(|world| world.set_network_down(true));
+    house.emulated(|world| world.set_network_down(true));
     let fields = FieldsCall {
         subject: Some("Called in".to_owned()),
         start: Some("2026-03-10T10:00".to_owned()),
@@ -382,12 +397,11 @@ fn a_program_that_hangs_delays_its_own_account_alone() {
     write_program(&hanging, "read line\ncase $line in *'\"release\":true'*) exit 0;; esac\nexec sleep 600");
     let mut house = house;
     let text = format!(
-        "{}{POLICY}{TELEPHONE}[[account]]\nname = \"stuck\"\n[account.presence]\n\
+        "{}[[account]]\nname = \"stuck\"\n[account.presence]\n\
          actuator = [{{ channels = [\"forwarding\"], kind = \"command\", program = [\"{}\"], timeout = \"60s\" }}]\n",
-        config_of(&house.running.as_ref().unwrap().origin()),
+        house.text,
         hanging.display()
-    )
-    .replace("{program}", &house.dir.path().join("telephone").display().to_string());
+    );
     house.config = Config::parse(&text).unwrap();
     house.clock.is_held.store(false, Ordering::SeqCst);
     let mut engine = house.engine();
@@ -426,4 +440,65 @@ fn what_happened_while_the_machine_slept_is_settled_by_what_is_so_now() {
     watching.handle.hint(Hint::Resumed);
     watching.stop();
     assert_eq!(house.got("forwarding"), ["voicemail", "none release"]);
+}
+
+#[test]
+fn an_automatic_reply_of_the_mailbox_counts_once_it_was_asked_for() {
+    let asked = |house: &House| {
+        house.emulated(|world| world.log().filter(|seen| seen.target.contains("mailboxSettings")).count())
+    };
+    // Without the permission nobody asks.
+    let house = House::open("09:30", &[], TELEPHONE);
+    assert_eq!(asked(&house), 0);
+    let scopes = "scopes = [\"User.Read\", \"Calendars.ReadWrite\", \"MailboxSettings.Read\"]\n[[account]]\nname = \"anna\"";
+    let house = House::open_with("09:30", &[], TELEPHONE, |text| {
+        text.replace("[[account]]\nname = \"anna\"", scopes)
+    });
+    let watching = house.watch();
+    watching.shows("anna", "AVAIL");
+    assert_eq!(asked(&house), 1);
+    house.emulated(|world| {
+        let always = json!({"automaticRepliesSetting": {"status": "alwaysEnabled"}});
+        world.set_mailbox_settings(0, &always).unwrap();
+    });
+    house.turn("10:31");
+    watching.shows("anna", "OOF");
+    assert_eq!(house.got("forwarding"), ["200"]);
+    let why: Value = serde_json::from_str(&watching.ask("GET", "/v1/presence/why", "").body).unwrap();
+    assert_eq!(why["segment"]["reason"]["layer"], "mailbox", "{why}");
+    house.emulated(|world| {
+        let off = json!({"automaticRepliesSetting": {"status": "disabled"}});
+        world.set_mailbox_settings(0, &off).unwrap();
+    });
+    house.turn("11:40");
+    watching.shows("anna", "AVAIL");
+    assert_eq!(house.got("forwarding"), ["200", "none release"]);
+    watching.stop();
+}
+
+#[test]
+fn an_edited_policy_counts_live_and_a_broken_one_changes_nothing() {
+    let house = House::open("10:10", &[event("Quarterly", "10:00", "11:00")], TELEPHONE);
+    let path = house.dir.path().join("config.toml");
+    std::fs::write(&path, &house.text).unwrap();
+    let mut engine = house.engine();
+    engine.follow(ConfigFile::new(&path));
+    let watching = house.watch_with(engine);
+    watching.shows("anna", "BUSY");
+    std::fs::write(&path, house.text.replace("profile = \"BUSY\" }]", "profile = \"OOF\" }]")).unwrap();
+    watching.handle.hint(Hint::PresenceChanged);
+    watching.shows("anna", "OOF");
+    let shown: Value = serde_json::from_str(&watching.ask("GET", "/v1/presence", "").body).unwrap();
+    assert_eq!(shown["profile"], "OOF", "the door follows too");
+    std::fs::write(&path, "[presence]\nenabld = true\n").unwrap();
+    watching.handle.hint(Hint::PresenceChanged);
+    house.turn("11:00");
+    watching.shows("anna", "AVAIL");
+    assert_eq!(house.got("forwarding"), ["voicemail", "200", "none release"]);
+    let status: Value = serde_json::from_str(&watching.ask("GET", "/v1/status", "").body).unwrap();
+    assert!(status["engine"]["config_problem"].as_str().unwrap().contains("line 2"), "{status}");
+    std::fs::write(&path, house.text.replace("base_profile = \"AVAIL\"", "base_profile = \"OOF\"")).unwrap();
+    watching.handle.hint(Hint::PresenceChanged);
+    watching.shows("anna", "OOF");
+    watching.stop();
 }

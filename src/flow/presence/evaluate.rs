@@ -133,7 +133,7 @@ impl Keeper {
         let now_ms = steady_now_ms(reader.presence()?.evaluated_at_ms, now_ms);
         let range = Window { from_ms: now_ms, to_ms: now_ms.saturating_add(1) };
         let inputs = Inputs::read(reader, self.user.as_deref(), range)?;
-        let timeline = inputs.scene(&self.policy, now_ms).timeline(range);
+        let timeline = inputs.scene(&inputs.completed(&self.policy), now_ms).timeline(range);
         Ok(Decided { now_ms, timeline })
     }
 
