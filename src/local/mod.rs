@@ -11,9 +11,11 @@
 mod announce;
 mod guard;
 mod page;
+mod patience;
 mod problem;
 mod route;
 mod serve;
+mod stream;
 
 pub use announce::{Announcement, ENGINE_FILE};
 pub use serve::{Door, Listen};

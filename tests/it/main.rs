@@ -13,6 +13,7 @@ mod application;
 mod capi;
 mod cli;
 mod config;
+mod door;
 mod edits;
 mod emulator;
 mod engine;
