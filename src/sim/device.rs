@@ -175,7 +175,10 @@ impl Device {
     }
 
     /// The same, with a crash at the command after so many others; none: it came to that.
-    pub(super) async fn tick_or_crash(&mut self, crash: Option<(u32, Snap)>) -> Result<Option<Ticked>, String> {
+    pub(super) async fn tick_or_crash(
+        &mut self,
+        crash: Option<(u32, Snap)>,
+    ) -> Result<Option<Ticked>, String> {
         if self.keeper.is_none() {
             self.start();
         }
