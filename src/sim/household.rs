@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -70,7 +71,8 @@ pub fn run_presence(seed: u64, dir: &Path) -> Result<Lived, Failure> {
         for step in 1..=steps {
             household.step().await.map_err(|what| fail(step, what))?;
         }
-        household.calm().await.map_err(|what| fail(0, what))?;
+        let kind = household.kind;
+        household.calm().await.map_err(|what| fail(0, format!("{kind:?}: {what}")))?;
         (household.lived.effects, household.lived.failures) = household.telephone.counts();
         Ok(household.lived)
     })
@@ -99,8 +101,8 @@ struct Household {
     telephone: Arc<Telephone>,
     devices: Vec<Device>,
     terms: Terms,
-    /// Somebody forwarded at the telephone while this was to be forwarded: until that changes, either may be.
-    disputed: Option<Option<String>>,
+    /// Somebody forwarded at the telephone while a device wanted this: until it wants something else, either may be.
+    disputed: BTreeMap<usize, Option<String>>,
     is_calm: bool,
     lived: Lived,
 }
@@ -145,7 +147,7 @@ impl Household {
             telephone,
             devices,
             terms,
-            disputed: None,
+            disputed: BTreeMap::new(),
             is_calm: false,
             lived: Lived::default(),
         })
@@ -214,13 +216,15 @@ impl Household {
         let awake = self.some();
         let was_well = self.telephone.is_well();
         loop {
-            let mut wake_ms = end_ms;
+            let mut ticks = Vec::new();
             for which in awake.iter().copied() {
-                let ticked = self.device(which)?.tick().await?;
+                ticks.push((which, self.device(which)?.tick().await?));
                 self.lived.ticks += 1;
-                wake_ms = wake_ms.min(ticked.next_wake_ms);
-                self.check(which, &ticked)?;
             }
+            for (which, ticked) in &ticks {
+                self.check(*which, ticked)?;
+            }
+            let wake_ms = ticks.iter().map(|(_, ticked)| ticked.next_wake_ms).fold(end_ms, i64::min);
             let now_ms = self.clock.now_ms();
             if now_ms >= end_ms {
                 break;
@@ -256,8 +260,8 @@ impl Household {
         let segment = self.device(which)?.standing(at_ms)?;
         let target = segment.forwarding.as_ref().map(|forwarding| forwarding.target.clone());
         self.lived.forwarded += u64::from(target.is_some());
-        if self.disputed.as_ref().is_some_and(|disputed| *disputed != target) {
-            self.disputed = None;
+        if self.disputed.get(&which).is_some_and(|disputed| *disputed != target) {
+            self.disputed.remove(&which);
         }
         if self.rng.f64() < 0.2 {
             self.no_change_before(which, &segment, ticked)?;
@@ -278,7 +282,7 @@ impl Household {
                 Channel::Presence => (segment.profile.to_string(), false),
                 Channel::Text => (segment.status_text.as_deref().unwrap_or_default().to_owned(), false),
                 Channel::Forwarding => {
-                    (target.clone().unwrap_or_else(|| by_hand.clone()), self.disputed.is_some())
+                    (target.clone().unwrap_or_else(|| by_hand.clone()), self.disputed.contains_key(&which))
                 }
             };
             let is_right =
@@ -447,9 +451,9 @@ impl Household {
             let device = self.device(which)?;
             let call = ObserveCall { target: target.clone(), ..ObserveCall::default() };
             device.mirrors.observe(&device.account, &call).map_err(|error| error.to_string())?;
+            let target = device.standing(now_ms)?.forwarding.map(|forwarding| forwarding.target);
+            self.disputed.insert(which, target);
         }
-        let standing = self.device(0)?.standing(now_ms)?;
-        self.disputed = Some(standing.forwarding.map(|forwarding| forwarding.target));
         self.lived.hands += 1;
         Ok(())
     }
@@ -557,7 +561,7 @@ impl Household {
             }
             let forwarded = self.telephone.shown(Channel::Forwarding);
             let by_hand = self.telephone.by_hand();
-            let is_disputed = self.disputed.is_some() && forwarded.as_ref() == Some(&by_hand);
+            let is_disputed = !self.disputed.is_empty() && forwarded.as_ref() == Some(&by_hand);
             if forwarded.as_deref() != Some(target.unwrap_or(&by_hand)) && !is_disputed {
                 return Err(format!(
                     "at {} calls go to {forwarded:?}; the server's appointments ask for {target:?}",

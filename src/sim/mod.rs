@@ -9,9 +9,10 @@
 //! * the change feed tells exactly which events are there.
 //!
 //! Beside it a user edits through the doors, with or without network: adds, changes, deletes, answers, discards,
-//! retries, resolves. Every wish carries a word of its own.
+//! retries, resolves. Every wish carries a word of its own. In a third of the worlds the user has two devices, each
+//! with a mirror and an outbox of its own.
 //!
-//! After calm the mirror equals the server, field by field, and each wish has arrived once or is kept with a reason;
+//! After calm each mirror equals the server, field by field, and each wish has arrived once or is kept with a reason;
 //! no create was done twice and no request that mails people took effect twice.
 //!
 //! # Worlds of presence
