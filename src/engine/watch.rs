@@ -620,7 +620,7 @@ async fn turn(
 
 async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {
     visit.run(office, &account, &mut *seat.desk.lock().await).await;
-    Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None }
+    Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None, has_mailbox_news: false }
 }
 
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
