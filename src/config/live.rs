@@ -111,7 +111,8 @@ impl ConfigFile {
         let broken = |error: std::io::Error| format!("the configuration cannot be read ({})", error.kind());
         let limit = u64::try_from(CONFIG_BYTES_MAX).unwrap_or(u64::MAX).saturating_add(1);
         let mut text = String::new();
-        let read = std::fs::File::open(&self.path).and_then(|file| file.take(limit).read_to_string(&mut text));
+        let read =
+            std::fs::File::open(&self.path).and_then(|file| file.take(limit).read_to_string(&mut text));
         if let Err(error) = read {
             self.text = None;
             return Err(broken(error));
@@ -147,7 +148,8 @@ mod tests {
     fn config(account: &str, base: &str) -> Config {
         Config::parse(&format!(
             "[presence]\nbase_profile = \"{base}\"\nprofile = [{{ name = \"{base}\", availability = \"available\" }}]\n\
-             [[account]]\nname = \"{account}\"\nsource = \"microsoft365\"\n"
+             [[graph_app]]\ndisplay_name = \"App\"\napplication_id = \"00000000-0000-0000-0000-000000000000\"\n\
+             directory_id = \"contoso.example\"\n[[account]]\nname = \"{account}\"\nsource = \"microsoft365\"\n"
         ))
         .unwrap()
     }

@@ -2,9 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::{
-    Cloud, Effective, Method, PresenceSettings, SIGN_IN_SCOPES, SourceKind, missing_scopes,
-};
+use crate::config::{Cloud, Effective, Method, PresenceSettings, SIGN_IN_SCOPES, SourceKind, missing_scopes};
 use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{

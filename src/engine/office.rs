@@ -153,8 +153,7 @@ impl Office {
             .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         let vault = Arc::new(FileVault::new(&self.data_dir, &effective.name, keyring));
         let tokens = vault.clone() as Arc<dyn Vault>;
-        let session =
-            Arc::new(Session::new(sign_in_site(effective), http.clone(), clock.clone(), tokens));
+        let session = Arc::new(Session::new(sign_in_site(effective), http.clone(), clock.clone(), tokens));
         let bearer: Arc<dyn Bearer> = match &fleet {
             Some(fleet) => fleet.application.clone(),
             None => session.clone(),

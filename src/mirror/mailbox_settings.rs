@@ -5,7 +5,8 @@ use rusqlite::OptionalExtension;
 use crate::mirror::{Doing, Mirror, MirrorError};
 use crate::model::MailboxSettings;
 
-const PUT: &str = "INSERT INTO mailbox_settings (one, settings, at_ms, asked_at_ms, is_allowed) VALUES (1, ?1, ?2, ?2, 1)
+const PUT: &str =
+    "INSERT INTO mailbox_settings (one, settings, at_ms, asked_at_ms, is_allowed) VALUES (1, ?1, ?2, ?2, 1)
     ON CONFLICT (one) DO UPDATE SET settings = excluded.settings, at_ms = excluded.at_ms,
     asked_at_ms = excluded.asked_at_ms, is_allowed = 1";
 /// What was told before stays: it is only older.
@@ -32,8 +33,8 @@ impl Mirror {
     ) -> Result<(), MirrorError> {
         let doing = "storing the mailbox's settings";
         let Some(settings) = settings else { return self.run(PUT_DENIED, [now_ms], doing) };
-        let text = serde_json::to_string(settings)
-            .map_err(|_| MirrorError::Invariant("settings are plain data"))?;
+        let text =
+            serde_json::to_string(settings).map_err(|_| MirrorError::Invariant("settings are plain data"))?;
         self.run(PUT, (text, now_ms), doing)
     }
 
@@ -42,7 +43,8 @@ impl Mirror {
         self.conn
             .prepare_cached(ASKED)
             .and_then(|mut s| {
-                s.query_row([], |row| Ok(MailboxAsked { at_ms: row.get(0)?, is_allowed: row.get(1)? })).optional()
+                s.query_row([], |row| Ok(MailboxAsked { at_ms: row.get(0)?, is_allowed: row.get(1)? }))
+                    .optional()
             })
             .doing("reading when the mailbox was asked")
     }

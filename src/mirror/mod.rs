@@ -40,7 +40,6 @@ mod salvage;
 pub mod schema;
 mod settle;
 
-pub use mailbox_settings::MailboxAsked;
 pub use account::{AccountRow, MailboxId};
 pub use calendar::{CalendarChoice, CalendarRow, PAGE_SIZE};
 pub use conflict::{ClashRow, ConflictRow, NewConflict};
@@ -48,6 +47,7 @@ pub use editor::{Editor, Session, TargetRow};
 pub use error::MirrorError;
 pub use event::Committed;
 pub use hydration::{HydrationRow, Need};
+pub use mailbox_settings::MailboxAsked;
 pub use open::{Mirror, Opening};
 pub use outbox::{NewEdit, OPEN_EDITS_MAX, OutboxCounts, Postponed, Replacement};
 pub use presence::{ChannelRow, OwnedCalendar, PresenceRow, Slot};

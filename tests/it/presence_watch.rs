@@ -11,7 +11,9 @@ use std::time::Duration;
 use calmirror::api::{Act, AddCall, ChooseCall, FieldsCall, Mirrors};
 use calmirror::config::{Config, ConfigFile};
 use calmirror::emulator::{Options, Running, Source, World, serve};
-use calmirror::engine::{Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport};
+use calmirror::engine::{
+    Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport,
+};
 use calmirror::http::HttpClient;
 use calmirror::local::{Announcement, Door, Listen};
 use calmirror::ports::{Clock, Pending};
@@ -175,7 +177,11 @@ impl House {
 
     fn watch_with(&self, mut engine: Engine) -> Watching {
         let handle = engine.handle();
-        let door = Door::open(Listen::default(), Arc::new(self.mirrors().following(engine.config())), handle.clone());
+        let door = Door::open(
+            Listen::default(),
+            Arc::new(self.mirrors().following(engine.config())),
+            handle.clone(),
+        );
         let door = engine.runtime().block_on(door).unwrap();
         let announcement = door.announcement().clone();
         let (tell, ticks) = channel();
@@ -416,7 +422,8 @@ fn a_program_that_hangs_delays_its_own_account_alone() {
 
 #[test]
 fn what_happened_while_the_machine_slept_is_settled_by_what_is_so_now() {
-    let house = House::open("09:50", &[event("Early", "10:00", "10:30"), event("Late", "11:00", "12:00")], TELEPHONE);
+    let house =
+        House::open("09:50", &[event("Early", "10:00", "10:30"), event("Late", "11:00", "12:00")], TELEPHONE);
     let watching = house.watch();
     watching.shows("anna", "AVAIL");
     house.turn("10:40");
@@ -444,7 +451,9 @@ fn an_automatic_reply_of_the_mailbox_counts_once_it_was_asked_for() {
     let house = House::open("09:30", &[], TELEPHONE);
     assert_eq!(asked(&house), 0);
     let scopes = "scopes = [\"User.Read\", \"Calendars.ReadWrite\", \"MailboxSettings.Read\"]\n[[account]]\nname = \"anna\"";
-    let house = House::open_with("09:30", &[], TELEPHONE, |text| text.replace("[[account]]\nname = \"anna\"", scopes));
+    let house = House::open_with("09:30", &[], TELEPHONE, |text| {
+        text.replace("[[account]]\nname = \"anna\"", scopes)
+    });
     let watching = house.watch();
     watching.shows("anna", "AVAIL");
     assert_eq!(asked(&house), 1);

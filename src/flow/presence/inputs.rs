@@ -17,15 +17,8 @@ use crate::zones::Zone;
 const AROUND_MS: i64 = 41 * DAY_MS;
 
 /// As the mailbox counts them, from 1.
-const WEEK: [Weekday; 7] = [
-    Weekday::Mon,
-    Weekday::Tue,
-    Weekday::Wed,
-    Weekday::Thu,
-    Weekday::Fri,
-    Weekday::Sat,
-    Weekday::Sun,
-];
+const WEEK: [Weekday; 7] =
+    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
 /// Everything read for one evaluation.
 #[derive(Debug, Clone)]

@@ -369,7 +369,8 @@ fn presence_json(tick: &PresenceTick) -> Value {
 /// The commands that were sent, as in `presence tick --json`.
 pub fn sent_json(tick: &PresenceTick) -> Vec<Value> {
     let sent = tick.sent.iter();
-    sent.map(|sent| json!({"channel": sent.channel, "state": sent.state, "release": sent.is_release})).collect()
+    sent.map(|sent| json!({"channel": sent.channel, "state": sent.state, "release": sent.is_release}))
+        .collect()
 }
 
 /// How one of many syncs ended. A terminal shows the bar instead.
