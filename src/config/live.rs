@@ -148,7 +148,8 @@ mod tests {
     fn config(account: &str, base: &str) -> Config {
         Config::parse(&format!(
             "[presence]\nbase_profile = \"{base}\"\nprofile = [{{ name = \"{base}\", availability = \"available\" }}]\n\
-             [[account]]\nname = \"{account}\"\nsource = \"microsoft365\"\n"
+             [[graph_app]]\ndisplay_name = \"App\"\napplication_id = \"00000000-0000-0000-0000-000000000000\"\n\
+             directory_id = \"contoso.example\"\n[[account]]\nname = \"{account}\"\nsource = \"microsoft365\"\n"
         ))
         .unwrap()
     }

@@ -52,6 +52,9 @@ pub struct Edges {
 /// The longest that work in the background (a name lookup) is waited for when the engine goes.
 const GOING_MAX: Duration = Duration::from_millis(500);
 
+/// What became of a command whose receiver knows a newer state of the calendars.
+const STALE: &str = "stale";
+
 /// What `sync` is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SyncOrder {
@@ -151,6 +154,13 @@ pub struct PresenceSent {
     pub is_release: bool,
     /// `applied`, `handed` (to the host), or why not: the stable kind of the cause.
     pub state: &'static str,
+}
+
+impl PresenceTick {
+    /// A receiver knows a newer state of the calendars: a sync brings it here.
+    fn is_stale(&self) -> bool {
+        self.sent.iter().any(|sent| sent.state == STALE)
+    }
 }
 
 impl From<Ticked> for PresenceTick {

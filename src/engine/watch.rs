@@ -36,6 +36,8 @@ pub const MIRRORS_OPEN_MAX: usize = 8;
 const SLICE_PAGES: u32 = 10;
 /// or this time, whichever comes first.
 const SLICE_TIME: Duration = Duration::from_secs(15);
+/// Between two syncs because a receiver of presence knows a newer state of the calendars.
+const AFTER_STALE: Duration = Duration::from_secs(60);
 /// The longest a poll is put off, whatever the server asked for: the wall clock is looked at again then.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -200,6 +202,8 @@ pub struct WatchReport {
 /// When an account is next looked at.
 struct Schedule {
     next_at_ms: i64,
+    /// When the last sync ended.
+    done_at_ms: i64,
     failures: u32,
     /// Something came back since the last sync.
     is_woken: bool,
@@ -333,7 +337,12 @@ async fn keep_in_step(
     let next_at_ms = edges.clock.now_ms();
     let mut schedules: BTreeMap<String, Schedule> = seats
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false, is_woken: true }))
+        .map(|name| {
+            (
+                name.clone(),
+                Schedule { next_at_ms, done_at_ms: i64::MIN, failures: 0, is_running: false, is_woken: true },
+            )
+        })
         .collect();
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
@@ -428,6 +437,11 @@ async fn keep_in_step(
                 let account = evaluated.account.clone();
                 if let Some(tick) = switchboard.note(evaluated, edges.clock.now_ms()) {
                     tell(seen, Seen::Presence(&account, &tick));
+                    if let Some(schedule) = schedules.get_mut(&account).filter(|_| tick.is_stale()) {
+                        let soon_ms = schedule.done_at_ms.saturating_add(in_ms(AFTER_STALE));
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms.max(edges.clock.now_ms()));
+                        schedule.is_woken = true;
+                    }
                 }
             }
             Next::Message(Message::Hint(Hint::Edited)) => {
@@ -746,6 +760,7 @@ fn plan_next(
     };
     let delay = next_poll(hints, last, edges.entropy.roll());
     let now_ms = edges.clock.now_ms();
+    schedule.done_at_ms = now_ms;
     let by_cadence = now_ms.saturating_add(in_ms(delay));
     let by_edit = due_ms
         .filter(|_| answer.is_some())
