@@ -35,3 +35,15 @@ CREATE TABLE mailbox_settings (
     settings TEXT,
     at_ms INTEGER NOT NULL
 ) STRICT;
+
+/* Reminders that were told, by occurrence: written before anybody is told, so that none is told twice. A reminder is
+   another one when its event began at another time, was put off to another time, or comes closer to its event. */
+CREATE TABLE reminder_told (
+    n INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    event_key BLOB NOT NULL UNIQUE CHECK (length(event_key) = 16),
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    /* What it was put off to; NULL: told as the event says. */
+    put_off_ms INTEGER
+) STRICT;

@@ -53,7 +53,7 @@ pub use presence::{ChannelRow, OwnedCalendar, PresenceRow, Slot};
 pub use presence_journal::{JOURNAL_LINES_MAX, JournalKind, JournalRow};
 pub use read_search::Question;
 pub use reader::{AccountView, CalendarView, ChangeView, FailureView, Found, KEY_PREFIX_MIN, Reader};
-pub use reminder::ReminderRow;
+pub use reminder::{ReminderRow, ToldRow};
 pub use removal::{Ended, RoundPlace, StagedRow, Suspects};
 pub use round::{Cursor, RoundEnd, RoundRow};
 pub use settle::Settled;
