@@ -39,8 +39,14 @@ CREATE TABLE mailbox_settings (
     is_allowed INTEGER NOT NULL CHECK (is_allowed IN (0, 1))
 ) STRICT;
 
-/* The reminders that were told, each by the time it was due: one is told once, whatever becomes of the program. */
+/* Reminders that were told, by occurrence: written before anybody is told, so that none is told twice. A reminder is
+   another one when its event began at another time, was put off to another time, or comes closer to its event. */
 CREATE TABLE reminder_told (
-    event_key BLOB NOT NULL PRIMARY KEY CHECK (length(event_key) = 16),
-    due_ms INTEGER NOT NULL
-) STRICT, WITHOUT ROWID;
+    n INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    event_key BLOB NOT NULL UNIQUE CHECK (length(event_key) = 16),
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    /* What it was put off to; NULL: told as the event says. */
+    put_off_ms INTEGER
+) STRICT;

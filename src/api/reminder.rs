@@ -1,4 +1,5 @@
-//! Reminders in contract form, and what the user decides about them.
+//! Reminders: computed from the events and what the user put off, an occurrence at a time. Nothing is kept of those
+//! that were never touched, so that a moved event moves its reminder.
 
 use serde::Serialize;
 
@@ -8,9 +9,10 @@ use crate::api::{Error, ErrorKind, ListAnswer, Look, Mirrors};
 use crate::config::{Effective, parse_span};
 use crate::edit::Refusal;
 use crate::flow::look;
-use crate::flow::reminder::{ReminderState, Standing, standing};
+pub use crate::flow::reminder::ReminderState;
+use crate::flow::reminder::{self, Reminder};
 use crate::model::{EventRecord, Intent, Key, Window};
-use crate::zones::date_text;
+use crate::zones::{Zone, date_text};
 
 /// How far `reminders` looks when nobody says.
 const WITHIN_MS: i64 = 24 * 3_600_000;
@@ -47,39 +49,42 @@ pub struct RemindersCall {
     pub tz: Option<String>,
 }
 
+impl ReminderItem {
+    /// A reminder with times in `zone`.
+    pub fn new(reminder: &Reminder, zone: &Zone) -> ReminderItem {
+        let event = &reminder.entry.event;
+        ReminderItem {
+            event: event.key,
+            due_at: Some(zone.rfc3339(reminder.due_ms)),
+            state: reminder.state,
+            subject: event.details.subject.clone(),
+            start: start_text(zone, event.start_ms, event.details.is_all_day),
+            location: event.details.location.clone(),
+        }
+    }
+}
+
+fn start_text(zone: &Zone, start_ms: i64, is_all_day: bool) -> String {
+    if is_all_day { date_text(start_ms) } else { zone.rfc3339(start_ms) }
+}
+
 impl Look<'_> {
-    /// The reminders of the calendars of `user` that are due or come within `within_ms`, by the time they come.
+    /// The reminders that are due or come within `within_ms`, by the time they come.
     ///
     /// # Errors
     /// `Mirror` when it cannot be read.
-    pub fn reminders(
-        &self,
-        user: Option<&str>,
-        within_ms: i64,
-        is_due: bool,
-    ) -> Result<ListAnswer<ReminderItem>, Error> {
+    pub fn reminders(&self, within_ms: i64, is_due: bool) -> Result<ListAnswer<ReminderItem>, Error> {
         let to_ms = self.now_ms.saturating_add(within_ms);
-        let mut found = Vec::new();
+        let mut items = Vec::new();
         let mut freshness = super::look::NEVER;
         if let Some(reader) = self.mirror {
             freshness = look::fresh(reader, &[], self.now_ms)?;
-            found = standing(reader, user, self.zone, self.now_ms, to_ms)?;
+            let found = reminder::list(reader, self.zone, within_ms, self.now_ms)?;
+            let asked = found.iter().filter(|found| !is_due || found.state == ReminderState::Due);
+            items.extend(asked.map(|found| ReminderItem::new(found, self.zone)));
         }
-        found.retain(|one| one.state == ReminderState::Due || !is_due);
         let asked = Window { from_ms: self.now_ms, to_ms };
-        let items = found.into_iter().map(|Standing { due_ms, state, entry }| ReminderItem {
-            event: entry.event.key,
-            due_at: Some(self.text(due_ms)),
-            state,
-            start: self.start_text(entry.event.start_ms, entry.event.details.is_all_day),
-            subject: entry.event.details.subject,
-            location: entry.event.details.location,
-        });
-        Ok(self.list(freshness, None, asked, items.collect()))
-    }
-
-    fn start_text(&self, start_ms: i64, is_all_day: bool) -> String {
-        if is_all_day { date_text(start_ms) } else { self.text(start_ms) }
+        Ok(self.list(freshness, None, asked, items))
     }
 
     fn reminder_item(&self, event: Key, record: &EventRecord, until_ms: Option<i64>) -> ReminderItem {
@@ -89,7 +94,7 @@ impl Look<'_> {
             due_at: self.maybe(until_ms),
             state: if until_ms.is_some() { ReminderState::Snoozed } else { ReminderState::Dismissed },
             subject: details.and_then(|details| details.subject.clone()),
-            start: self.start_text(record.start_ms, details.is_some_and(|details| details.is_all_day)),
+            start: start_text(self.zone, record.start_ms, details.is_some_and(|details| details.is_all_day)),
             location: details.and_then(|details| details.location.clone()),
         }
     }
@@ -109,9 +114,7 @@ impl Mirrors {
             Some(text) => span_ms(text, "within", WITHIN_MS_MAX)?,
             None => WITHIN_MS,
         };
-        self.with_look(account, call.tz.as_deref(), |look| {
-            look.reminders(account.user.as_deref(), within_ms, call.is_due)
-        })
+        self.with_look(account, call.tz.as_deref(), |look| look.reminders(within_ms, call.is_due))
     }
 
     /// Puts a reminder off, from now on.

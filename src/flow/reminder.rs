@@ -1,25 +1,25 @@
-//! Reminders: when that of an event comes, and telling each once.
+//! Reminders: when they come, and who was told.
 //!
-//! Computed from the events and what the user put off, an occurrence at a time. Nothing is kept of those that were
-//! never touched, so that a moved event moves its reminder. That one was told is on the disk before it is told: after a
-//! pause all that came due meanwhile comes as one list, and none comes twice.
+//! A reminder follows from its event and from what the user put off; nothing is kept of it, so that a moved event moves
+//! its reminder. Only what was told is on the disk, before anybody is told: none is told twice, and one that came while
+//! the computer slept or the program was down comes later, with all others, in one list. Who was told and then crashed
+//! finds it among those that are due ([`list`]) until it is over.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use crate::agenda::{self, Entry};
 use crate::flow::presence::is_own;
-use crate::mirror::{Editor, MirrorError, Reader, ReminderRow};
+use crate::mirror::{Editor, MirrorError, Reader, ReminderRow, ToldRow};
 use crate::model::coded::coded;
 use crate::model::{DAY_MS, Key, Response, Window};
 use crate::zones::Zone;
 
 /// The earliest a reminder comes before its event: four weeks, as Outlook has it.
-pub const LEAD_MS_MAX: i64 = 28 * DAY_MS;
-/// How far ahead the next reminder is looked for; it is looked again then.
-const AHEAD_MS: i64 = DAY_MS;
-/// Reminders told at once; of more only the number is said.
-pub const TOLD_AT_ONCE_MAX: usize = 200;
+const LEAD_MS_MAX: i64 = 28 * DAY_MS;
+/// A reminder is not caught up when its event has ended; a shorter event counts as this long.
+const SHORT_MS: i64 = 15 * 60_000;
+/// The most reminders told at once; the rest is counted.
+pub const DUE_MAX: usize = 50;
 
 coded! {
     /// Where a reminder stands.
@@ -35,120 +35,63 @@ coded! {
     }
 }
 
-/// The reminder of one event or occurrence.
-#[derive(Debug, Clone)]
-pub struct Standing {
+/// The reminder of one event or occurrence. Holds the event: not in `Debug`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Reminder {
     /// When it comes, or came.
     pub due_ms: i64,
     /// Due, snoozed or upcoming.
     pub state: ReminderState,
     /// The event.
     pub entry: Entry,
+    minutes: i32,
+    put_off_ms: Option<i64>,
 }
 
-/// The reminders that came due, once.
-#[derive(Debug, Clone)]
-pub struct Told {
-    /// By the time they came due, [`TOLD_AT_ONCE_MAX`] at most.
-    pub due: Vec<Standing>,
-    /// How many more came due.
+impl std::fmt::Debug for Reminder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Reminder")
+            .field("event", &self.entry.event.key)
+            .field("due_ms", &self.due_ms)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Reminder {
+    /// What is noted when it is told.
+    fn told(&self) -> ToldRow {
+        ToldRow {
+            event: self.entry.event.key,
+            start_ms: self.entry.event.start_ms,
+            end_ms: self.entry.end_ms,
+            minutes: self.minutes,
+            put_off_ms: self.put_off_ms,
+        }
+    }
+
+    /// Whether it was told: for this start, as the event says or as it was put off. One that was moved closer to its
+    /// event comes anew; one that was moved away from it would only come twice.
+    fn is_told(&self, told: &BTreeMap<Key, ToldRow>) -> bool {
+        told.get(&self.entry.event.key).is_some_and(|told| {
+            told.start_ms == self.entry.event.start_ms
+                && told.put_off_ms == self.put_off_ms
+                && (self.put_off_ms.is_some() || told.minutes <= self.minutes)
+        })
+    }
+}
+
+/// Reminders that became due and are to be told now, in one list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DueReminders {
+    /// By the time they came; of more than [`DUE_MAX`] those that came last.
+    pub items: Vec<Reminder>,
+    /// How many more there are; they are due like these.
     pub more: usize,
-    /// When to look again.
-    pub next_ms: i64,
-}
-
-/// The reminders of the user's own calendars that are due or come until `to_ms`, by the time they come.
-///
-/// # Errors
-/// As every reading.
-pub fn standing(
-    reader: &Reader,
-    user: Option<&str>,
-    zone: &Zone,
-    now_ms: i64,
-    to_ms: i64,
-) -> Result<Vec<Standing>, MirrorError> {
-    let account = reader.account()?;
-    let user = user.or(account.user.as_deref());
-    let calendars = reader.owned_calendars()?;
-    let own: Vec<Key> =
-        calendars.iter().filter(|calendar| is_own(calendar, user)).map(|calendar| calendar.key).collect();
-    // No calendar named would be all of them.
-    if own.is_empty() {
-        return Ok(Vec::new());
-    }
-    let put_off: BTreeMap<Key, ReminderRow> =
-        reader.reminders()?.into_iter().map(|row| (row.event, row)).collect();
-    let midnight = |date_ms| zone.midnight_ms(date_ms);
-    let window = Window { from_ms: now_ms, to_ms: to_ms.saturating_add(LEAD_MS_MAX) };
-    let mut entries = agenda::overlapping(reader.overlapping(window, &own)?, window, &midnight);
-    // What was put off comes again, also when the event is over.
-    for row in put_off.values().filter(|row| row.until_ms.is_some()) {
-        if !entries.iter().any(|entry| entry.event.key == row.event)
-            && let Some(event) = reader.event(row.event)?
-        {
-            entries.push(agenda::place(event, &midnight));
-        }
-    }
-    let judged = entries.into_iter().filter_map(|entry| {
-        let (due_ms, state) = judge(&entry, put_off.get(&entry.event.key), now_ms)?;
-        (state == ReminderState::Due || due_ms <= to_ms).then_some(Standing { due_ms, state, entry })
-    });
-    let mut found: Vec<Standing> = judged.collect();
-    found.sort_by_key(|one| (one.due_ms, one.entry.start_ms, one.entry.event.key));
-    Ok(found)
-}
-
-/// The reminders that are due by `now_ms` and were not told yet; they count as told from now on. What came due and was
-/// over before anybody could be told is left out. `None`: there is no mirror yet.
-///
-/// # Errors
-/// A mirror that cannot be read or written; nothing counts as told then.
-pub fn take_due(
-    path: &Path,
-    user: Option<&str>,
-    zone: &Zone,
-    now_ms: i64,
-) -> Result<Option<Told>, MirrorError> {
-    let reader = match Reader::open(path) {
-        Ok(reader) => reader,
-        Err(MirrorError::Absent { .. }) => return Ok(None),
-        Err(error) => return Err(error),
-    };
-    let horizon_ms = now_ms.saturating_add(AHEAD_MS);
-    let (due, later): (Vec<Standing>, Vec<Standing>) = standing(&reader, user, zone, now_ms, horizon_ms)?
-        .into_iter()
-        .partition(|one| one.state == ReminderState::Due);
-    let next_ms = later.first().map_or(horizon_ms, |next| next.due_ms);
-    let told = reader.told_reminders()?;
-    let due_at: BTreeMap<Key, i64> = due.iter().map(|one| (one.entry.event.key, one.due_ms)).collect();
-    let new: Vec<Standing> =
-        due.into_iter().filter(|one| told.get(&one.entry.event.key) != Some(&one.due_ms)).collect();
-    // One that is no longer due was ended, moved or is over; if it comes again, it is told again.
-    let over: Vec<Key> = told.into_keys().filter(|key| !due_at.contains_key(key)).collect();
-    if !new.is_empty() || !over.is_empty() {
-        let mut editor = match Editor::open(path) {
-            Ok(editor) => editor,
-            // Only the engine brings an older file up.
-            Err(MirrorError::Outdated { .. }) => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let session = editor.begin(now_ms)?;
-        for one in &new {
-            session.put_told_reminder(one.entry.event.key, one.due_ms)?;
-        }
-        for key in over {
-            session.clear_told_reminder(key)?;
-        }
-        session.commit()?;
-    }
-    let more = new.len().saturating_sub(TOLD_AT_ONCE_MAX);
-    let due = new.into_iter().take(TOLD_AT_ONCE_MAX).collect();
-    Ok(Some(Told { due, more, next_ms }))
 }
 
 /// When the reminder of an event comes, and how that stands. `None`: it has none, it is over, or done with.
-fn judge(entry: &Entry, put_off: Option<&ReminderRow>, now_ms: i64) -> Option<(i64, ReminderState)> {
+fn judge(entry: Entry, put_off: Option<&ReminderRow>, now_ms: i64) -> Option<Reminder> {
     let details = &entry.event.details;
     // No minutes is no reminder; zero minutes is one at the start.
     let minutes = details.reminder_minutes?;
@@ -156,103 +99,115 @@ fn judge(entry: &Entry, put_off: Option<&ReminderRow>, now_ms: i64) -> Option<(i
         return None;
     }
     // What was put off before the event moved says nothing about its new time.
-    match put_off.filter(|row| row.start_ms == entry.event.start_ms) {
-        Some(ReminderRow { until_ms: None, .. }) => None,
+    let (due_ms, state, put_off_ms) = match put_off.filter(|row| row.start_ms == entry.event.start_ms) {
+        Some(ReminderRow { until_ms: None, .. }) => return None,
         Some(ReminderRow { until_ms: Some(until_ms), .. }) => {
             let state = if *until_ms <= now_ms { ReminderState::Due } else { ReminderState::Snoozed };
-            Some((*until_ms, state))
+            (*until_ms, state, Some(*until_ms))
         }
         None => {
             let due_ms = entry.start_ms.saturating_sub(i64::from(minutes).saturating_mul(60_000));
-            let is_over = entry.end_ms.max(entry.start_ms) <= now_ms;
+            let is_over = entry.end_ms.max(entry.start_ms.saturating_add(SHORT_MS)) <= now_ms;
             match (due_ms <= now_ms, is_over) {
-                (true, true) => None,
-                (true, false) => Some((due_ms, ReminderState::Due)),
-                (false, _) => Some((due_ms, ReminderState::Upcoming)),
+                (true, true) => return None,
+                (true, false) => (due_ms, ReminderState::Due, None),
+                (false, _) => (due_ms, ReminderState::Upcoming, None),
             }
         }
+    };
+    Some(Reminder { due_ms, state, entry, minutes, put_off_ms })
+}
+
+/// The reminders of the user's own calendars that are due, and those that come within `within_ms`, by the time they
+/// come. `zone` says when the day
+/// of an all-day event begins.
+///
+/// # Errors
+/// As every reading.
+pub fn list(reader: &Reader, zone: &Zone, within_ms: i64, now_ms: i64) -> Result<Vec<Reminder>, MirrorError> {
+    let to_ms = now_ms.saturating_add(within_ms);
+    let window =
+        Window { from_ms: now_ms.saturating_sub(SHORT_MS), to_ms: to_ms.saturating_add(LEAD_MS_MAX) };
+    let put_off: BTreeMap<Key, ReminderRow> =
+        reader.reminders()?.into_iter().map(|row| (row.event, row)).collect();
+    let midnight = |date_ms| zone.midnight_ms(date_ms);
+    let user = reader.account()?.user;
+    let calendars = reader.owned_calendars()?;
+    let own: Vec<Key> = calendars
+        .iter()
+        .filter(|calendar| is_own(calendar, user.as_deref()))
+        .map(|calendar| calendar.key)
+        .collect();
+    // No calendar named would be all of them.
+    let events = if own.is_empty() { Vec::new() } else { reader.overlapping(window, &own)? };
+    let mut entries: BTreeMap<Key, Entry> = agenda::overlapping(events, window, &midnight)
+        .into_iter()
+        .map(|entry| (entry.event.key, entry))
+        .collect();
+    // What was put off comes again, also when the event is over.
+    for row in put_off.values().filter(|row| row.until_ms.is_some()) {
+        if !entries.contains_key(&row.event)
+            && let Some(event) = reader.event(row.event)?
+        {
+            entries.insert(row.event, agenda::place(event, &midnight));
+        }
     }
+    let mut found: Vec<Reminder> = entries
+        .into_iter()
+        .filter_map(|(key, entry)| judge(entry, put_off.get(&key), now_ms))
+        .filter(|reminder| reminder.state == ReminderState::Due || reminder.due_ms <= to_ms)
+        .collect();
+    found.sort_by_key(|reminder| (reminder.due_ms, reminder.entry.start_ms, reminder.entry.event.key));
+    Ok(found)
+}
+
+/// The reminders that became due and were not told yet. They are noted as told before this returns: who asks again
+/// gets those that became due since.
+///
+/// # Errors
+/// A mirror that cannot be read or written; then nothing was noted.
+pub fn take_due(
+    reader: &Reader,
+    editor: &mut Editor,
+    zone: &Zone,
+    now_ms: i64,
+) -> Result<DueReminders, MirrorError> {
+    let due = untold(list(reader, zone, 0, now_ms)?, &reader.told_reminders()?);
+    if due.is_empty() {
+        return Ok(DueReminders::default());
+    }
+    let session = editor.begin(now_ms)?;
+    // Somebody else may have told meanwhile.
+    let mut items = untold(due, &session.told_reminders()?);
+    let rows: Vec<ToldRow> = items.iter().map(Reminder::told).collect();
+    session.put_told_reminders(&rows, now_ms)?;
+    session.commit()?;
+    let more = items.len().saturating_sub(DUE_MAX);
+    items.drain(..more);
+    Ok(DueReminders { items, more })
+}
+
+fn untold(reminders: Vec<Reminder>, told: &[ToldRow]) -> Vec<Reminder> {
+    let told: BTreeMap<Key, ToldRow> = told.iter().map(|row| (row.event, *row)).collect();
+    reminders
+        .into_iter()
+        .filter(|reminder| reminder.state == ReminderState::Due && !reminder.is_told(&told))
+        .collect()
+}
+
+/// When to call [`take_due`] next: `now_ms` when one is due and not told, else when the next one comes. `None`: none
+/// comes within a day; look again by then.
+///
+/// # Errors
+/// As every reading.
+pub fn next_due_ms(reader: &Reader, zone: &Zone, now_ms: i64) -> Result<Option<i64>, MirrorError> {
+    let told: BTreeMap<Key, ToldRow> =
+        reader.told_reminders()?.into_iter().map(|row| (row.event, row)).collect();
+    let waiting = list(reader, zone, DAY_MS, now_ms)?;
+    let next = waiting.iter().filter(|reminder| !reminder.is_told(&told)).map(|reminder| reminder.due_ms);
+    Ok(next.min().map(|due_ms| due_ms.max(now_ms)))
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::model::{Details, EventKind, EventView, Importance, Sensitivity, ShowAs};
-
-    const HOUR_MS: i64 = 3_600_000;
-    const START_MS: i64 = 100 * HOUR_MS;
-
-    fn entry(reminder_minutes: Option<i32>) -> Entry {
-        let details = Details {
-            ical_uid: None,
-            subject: None,
-            body: None,
-            body_preview: None,
-            location: None,
-            is_all_day: false,
-            is_cancelled: false,
-            is_organizer: true,
-            show_as: ShowAs::Busy,
-            sensitivity: Sensitivity::Normal,
-            importance: Importance::Normal,
-            response: Response::Organizer,
-            categories: Vec::new(),
-            organizer: None,
-            attendees: Vec::new(),
-            reminder_minutes,
-            online_meeting: None,
-            web_link: None,
-            original_time_zone: None,
-            transaction_id: None,
-        };
-        let event = EventView {
-            key: Key::of_remote("a"),
-            calendar: Key::of_remote("c"),
-            kind: EventKind::Single,
-            series: None,
-            remote_id: None,
-            change_key: None,
-            start_ms: START_MS,
-            end_ms: START_MS + HOUR_MS,
-            details: Box::new(details),
-            is_unconfirmed: false,
-            pending: None,
-            is_in_conflict: false,
-        };
-        agenda::place(event, &|ms| ms)
-    }
-
-    #[test]
-    fn a_reminder_stands_where_its_event_and_the_user_put_it() {
-        use ReminderState::{Due, Snoozed, Upcoming};
-        let row =
-            |start_ms, until_ms| ReminderRow { event: Key::of_remote("a"), start_ms, until_ms, at_ms: 0 };
-        let lead_ms = HOUR_MS / 4;
-        type Row = (&'static str, Option<i32>, Option<ReminderRow>, i64, Option<(i64, ReminderState)>);
-        let rows: Vec<Row> = vec![
-            ("none", None, None, START_MS, None),
-            ("none is not zero", Some(0), None, START_MS - 1, Some((START_MS, Upcoming))),
-            ("at its start", Some(0), None, START_MS, Some((START_MS, Due))),
-            ("ahead", Some(15), None, START_MS - lead_ms, Some((START_MS - lead_ms, Due))),
-            ("not yet", Some(15), None, START_MS - lead_ms - 1, Some((START_MS - lead_ms, Upcoming))),
-            ("while it runs", Some(15), None, START_MS + HOUR_MS - 1, Some((START_MS - lead_ms, Due))),
-            ("over", Some(15), None, START_MS + HOUR_MS, None),
-            ("put off", Some(15), Some(row(START_MS, Some(9))), 8, Some((9, Snoozed))),
-            (
-                "put off and due, also when over",
-                Some(15),
-                Some(row(START_MS, Some(9))),
-                START_MS * 2,
-                Some((9, Due)),
-            ),
-            ("done with", Some(15), Some(row(START_MS, None)), START_MS, None),
-            ("moved since", Some(0), Some(row(1, None)), START_MS, Some((START_MS, Due))),
-        ];
-        for (name, minutes, put_off, now_ms, expected) in rows {
-            assert_eq!(judge(&entry(minutes), put_off.as_ref(), now_ms), expected, "{name}");
-        }
-        let mut declined = entry(Some(0));
-        declined.event.details.response = Response::Declined;
-        assert_eq!(judge(&declined, None, START_MS), None);
-    }
-}
+#[path = "reminder_tests.rs"]
+mod tests;

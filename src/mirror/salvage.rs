@@ -71,12 +71,15 @@ const CONFLICT: Kept = Kept {
     ],
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
-const REMINDER_TOLD: Kept = Kept { name: "reminder_told", columns: &["event_key", "due_ms"] };
 
 const PRESENCE: Kept = Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told"] };
 const CHANNEL: Kept = Kept { name: "presence_channel", columns: &["channel", "state", "is_handed"] };
 const JOURNAL: Kept =
     Kept { name: "presence_journal", columns: &["n", "at_ms", "kind", "channel", "detail"] };
+const REMINDER_TOLD: Kept = Kept {
+    name: "reminder_told",
+    columns: &["n", "event_key", "start_ms", "end_ms", "minutes", "put_off_ms"],
+};
 /// The empty row makes room for the old one.
 const CLEAR_PRESENCE: &str = "DELETE FROM presence";
 const REFILL_PRESENCE: &str = "INSERT OR IGNORE INTO presence (one) VALUES (1)";

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use calmirror::flow::reminder::{TOLD_AT_ONCE_MAX, Told, take_due};
+use calmirror::flow::reminder::{DUE_MAX, DueReminders, next_due_ms, take_due};
 use calmirror::mirror::{Editor, Reader};
 use calmirror::model::Key;
 use calmirror::zones::{Zone, Zones};
@@ -60,13 +60,19 @@ impl Room {
         (view.key, view.start_ms)
     }
 
-    fn take(&self, now_ms: i64) -> Told {
-        take_due(&self.path(), Some("anna@contoso.example"), &self.zone, now_ms).unwrap().unwrap()
+    fn take(&self, now_ms: i64) -> DueReminders {
+        let reader = Reader::open(&self.path()).unwrap();
+        let mut editor = Editor::open(&self.path()).unwrap();
+        take_due(&reader, &mut editor, &self.zone, now_ms).unwrap()
+    }
+
+    fn next_ms(&self, now_ms: i64) -> Option<i64> {
+        next_due_ms(&Reader::open(&self.path()).unwrap(), &self.zone, now_ms).unwrap()
     }
 
     fn told(&self, now_ms: i64) -> Vec<String> {
-        let subject = |one: calmirror::flow::reminder::Standing| one.entry.event.details.subject.unwrap();
-        self.take(now_ms).due.into_iter().map(subject).collect()
+        let subject = |one: calmirror::flow::reminder::Reminder| one.entry.event.details.subject.unwrap();
+        self.take(now_ms).items.into_iter().map(subject).collect()
     }
 }
 
@@ -79,16 +85,15 @@ fn each_reminder_is_told_once_and_what_came_due_meanwhile_in_one_list() {
         event("long", "10:00", "11:00", Some(15)),
         event("at its start", "10:00", "10:05", Some(0)),
         event("never", "10:00", "11:00", None),
-        event("short", "09:40", "09:44", Some(5)),
+        event("short", "09:20", "09:24", Some(5)),
         no,
     ];
     let room = Room::open(&own, &[event("a colleague's", "10:00", "11:00", Some(15))]);
     let (long, ten_ms) = room.found("long");
     let at = |minutes: i64| ten_ms + minutes * MINUTE_MS;
 
-    let before = room.take(at(-16));
-    assert_eq!(before.due.len(), 0, "what was over before anybody looked is not told");
-    assert_eq!(before.next_ms, at(-15), "the next is waited for");
+    assert_eq!(room.told(at(-16)), [""; 0], "what was over before anybody looked is not told");
+    assert_eq!(room.next_ms(at(-16)), Some(at(-15)), "the next is waited for");
     assert_eq!(room.told(at(-15)), ["long"]);
     assert_eq!(room.told(at(-15)), [""; 0], "a second look, or a restart, tells nothing");
     assert_eq!(room.told(at(2)), ["at its start"]);
@@ -98,8 +103,7 @@ fn each_reminder_is_told_once_and_what_came_due_meanwhile_in_one_list() {
     let session = editor.begin(at(3)).unwrap();
     session.put_reminder(long, ten_ms, Some(at(10))).unwrap();
     session.commit().unwrap();
-    let waiting = room.take(at(3));
-    assert_eq!((waiting.due.len(), waiting.next_ms), (0, at(10)));
+    assert_eq!((room.told(at(3)).len(), room.next_ms(at(3))), (0, Some(at(10))));
     assert_eq!(room.told(at(90)), ["long"], "after a long sleep, also when the meeting is over");
     assert_eq!(room.told(at(91)), [""; 0]);
 
@@ -131,10 +135,10 @@ fn a_clock_put_back_tells_nothing_twice_and_a_moved_event_comes_anew() {
 #[test]
 fn more_than_anybody_reads_is_told_as_a_number() {
     let many: Vec<Value> =
-        (0..TOLD_AT_ONCE_MAX + 3).map(|n| event(&format!("e{n}"), "10:00", "11:00", Some(0))).collect();
+        (0..DUE_MAX + 3).map(|n| event(&format!("e{n}"), "10:00", "11:00", Some(0))).collect();
     let room = Room::open(&many, &[]);
     let (_, ten_ms) = room.found("e0");
     let told = room.take(ten_ms);
-    assert_eq!((told.due.len(), told.more), (TOLD_AT_ONCE_MAX, 3));
-    assert_eq!(room.take(ten_ms).due.len(), 0);
+    assert_eq!((told.items.len(), told.more), (DUE_MAX, 3));
+    assert_eq!(room.take(ten_ms).items.len(), 0);
 }
