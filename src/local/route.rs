@@ -14,6 +14,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall};
 use crate::engine::{Handle, Hint, SyncAnswer, SyncCall};
 use crate::local::guard::{Doorkeeper, Judgement, judge, judge_neighbour};
+use crate::local::openapi;
 use crate::local::page;
 use crate::local::problem::Problem;
 use crate::local::stream;
@@ -58,8 +59,8 @@ pub(super) enum Way {
     Socket,
 }
 
-/// Every route of this version; all others are 404.
-pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
+/// Every address of this version under `/v1`, and its methods.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     let wrong_verb = || async {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this address knows another method")
     };
@@ -90,32 +91,46 @@ pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
     let observe = |State(shared), RawQuery(query), headers, body| {
         carry_out(shared, "observe", String::new(), query, headers, body)
     };
-    page::add_to(Router::new())
-        .route("/v1/status", question("status"))
-        .route("/v1/agenda", question("agenda"))
-        .route("/v1/events", post(add).fallback(wrong_verb))
-        .route("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb))
-        .route("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb))
-        .route("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb))
-        .route("/v1/outbox", many("outbox").post(push).fallback(wrong_verb))
-        .route("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb))
-        .route("/v1/conflicts", question("conflicts"))
-        .route("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb))
-        .route("/v1/reminders", question("reminders"))
-        .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
-        .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
-        .route("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb))
-        .route("/v1/presence/timeline", question("presence_timeline"))
-        .route("/v1/presence/why", question("presence_why"))
-        .route("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb))
-        .route("/v1/presence/observe", post(observe).fallback(wrong_verb))
-        .route("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb))
-        .route("/v1/search", question("search"))
-        .route("/v1/free", question("free"))
-        .route("/v1/busy", question("busy"))
-        .route("/v1/changes", question("changes"))
-        .route("/v1/stream", get(stream::open).fallback(wrong_verb))
-        .route("/v1/sync", post(sync).fallback(wrong_verb))
+    vec![
+        ("/v1/status", question("status")),
+        ("/v1/agenda", question("agenda")),
+        ("/v1/events", post(add).fallback(wrong_verb)),
+        ("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb)),
+        ("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb)),
+        ("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb)),
+        ("/v1/outbox", many("outbox").post(push).fallback(wrong_verb)),
+        ("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb)),
+        ("/v1/conflicts", question("conflicts")),
+        ("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb)),
+        ("/v1/reminders", question("reminders")),
+        ("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb)),
+        ("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb)),
+        ("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb)),
+        ("/v1/presence/timeline", question("presence_timeline")),
+        ("/v1/presence/why", question("presence_why")),
+        ("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb)),
+        ("/v1/presence/observe", post(observe).fallback(wrong_verb)),
+        ("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb)),
+        ("/v1/search", question("search")),
+        ("/v1/free", question("free")),
+        ("/v1/busy", question("busy")),
+        ("/v1/changes", question("changes")),
+        ("/v1/stream", get(stream::open).fallback(wrong_verb)),
+        ("/v1/sync", post(sync).fallback(wrong_verb)),
+        ("/openapi.json", get(document).fallback(wrong_verb)),
+    ]
+}
+
+/// The document that describes them.
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document().to_string()).into_response()
+}
+
+/// The addresses and the page; all others are 404.
+pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
+    let router =
+        routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    page::add_to(router)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
         })

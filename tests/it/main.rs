@@ -22,10 +22,12 @@ mod kill;
 mod local;
 mod local_page;
 mod look;
+mod openapi;
 #[cfg(unix)]
 mod presence;
 mod pull;
 mod push;
+mod readers;
 mod sign_in;
 mod sim;
 mod stage;
