@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -68,28 +69,28 @@ pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
         get(move |State(shared), RawQuery(query)| answer(shared, call, None, query)).fallback(wrong_verb)
     };
     let one = |call: &'static str, name: &'static str| {
-        get(move |State(shared), Path(id): Path<String>, RawQuery(query)| {
-            answer(shared, call, Some((name, id)), query)
+        get(move |State(shared), place: Place, RawQuery(query)| {
+            answer(shared, call, Some((name, place)), query)
         })
     };
     let many =
         |call: &'static str| get(move |State(shared), RawQuery(query)| answer(shared, call, None, query));
     let deed = |act: &'static str| {
-        move |State(shared), Path(place): Path<String>, RawQuery(query), headers, body| {
+        move |State(shared), place: Place, RawQuery(query), headers, body| {
             carry_out(shared, act, place, query, headers, body)
         }
     };
     let add = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "add", String::new(), query, headers, body)
+        carry_out(shared, "add", Ok(Path(String::new())), query, headers, body)
     };
     let choose = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "choose", String::new(), query, headers, body)
+        carry_out(shared, "choose", Ok(Path(String::new())), query, headers, body)
     };
     let clear_choice = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "clear_choice", String::new(), query, headers, body)
+        carry_out(shared, "clear_choice", Ok(Path(String::new())), query, headers, body)
     };
     let observe = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "observe", String::new(), query, headers, body)
+        carry_out(shared, "observe", Ok(Path(String::new())), query, headers, body)
     };
     vec![
         ("/v1/status", question("status")),
@@ -213,14 +214,24 @@ async fn with_whole_body(request: Request) -> Result<Request, Problem> {
     }
 }
 
+/// What stands in an address at its variable place.
+type Place = Result<Path<String>, PathRejection>;
+
+fn text_of(place: Place) -> Result<String, Problem> {
+    let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "usage", "the address is not UTF-8");
+    place.map(|Path(text)| text).map_err(wrong)
+}
+
 async fn answer(
     shared: Arc<Shared>,
     call: &'static str,
-    place: Option<(&'static str, String)>,
+    place: Option<(&'static str, Place)>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
     let (account, mut values) = parameters(query)?;
-    values.extend(place.map(|(name, value)| (name.to_owned(), value)));
+    if let Some((name, place)) = place {
+        values.push((name.to_owned(), text_of(place)?));
+    }
     let call = Call::read(call, &values)?;
     let mirrors = shared.mirrors.clone();
     let answer = apart(&shared, move || mirrors.answer(account.as_deref(), &call)).await?;
@@ -231,7 +242,7 @@ async fn answer(
 async fn carry_out(
     shared: Arc<Shared>,
     act: &'static str,
-    place: String,
+    place: Place,
     query: Option<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -248,18 +259,18 @@ async fn carry_out(
         let detail = "send the body as `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "usage", detail));
     }
-    let act = Act::read(act, &place, &body)?;
+    let act = Act::read(act, &text_of(place)?, &body)?;
     act_and_wake(shared, account, act).await
 }
 
 /// A deletion has no body: what it says stands in the address.
 async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    place: Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (account, values) = parameters(query)?;
-    let mut call = RemoveCall { id, ..RemoveCall::default() };
+    let mut call = RemoveCall { id: text_of(place)?, ..RemoveCall::default() };
     for (name, value) in values {
         match (name.as_str(), value.as_str()) {
             ("series", "true" | "1" | "") => call.is_series = true,

@@ -229,7 +229,6 @@ fn wrong_questions_are_problems_with_a_stable_kind() {
         ("GET", "/v1/presence/override", 405, "usage"),
         ("POST", "/v1/presence/commands/x/ack", 400, "usage"),
         ("POST", "/openapi.json", 405, "usage"),
-        ("GET", "/", 404, "not_found"),
     ] {
         let (found, problem) = house.may(verb, path);
         assert_eq!((found, problem["kind"].as_str().unwrap()), (status, kind), "{verb} {path}: {problem}");
