@@ -22,6 +22,7 @@ const WITHIN_MS_MAX: i64 = 400 * 24 * 3_600_000;
 const SNOOZE_MS_MAX: i64 = 366 * 24 * 3_600_000;
 
 /// The reminder of one event or occurrence.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ReminderItem {
     /// The local id of the event.

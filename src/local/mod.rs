@@ -10,6 +10,7 @@
 
 mod announce;
 mod guard;
+mod openapi;
 mod page;
 mod patience;
 mod problem;

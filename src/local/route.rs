@@ -2,6 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
@@ -14,6 +15,7 @@ use tokio::sync::{Semaphore, watch};
 use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall};
 use crate::engine::{Handle, Hint, SyncAnswer, SyncCall};
 use crate::local::guard::{Doorkeeper, Judgement, judge, judge_neighbour};
+use crate::local::openapi;
 use crate::local::page;
 use crate::local::problem::Problem;
 use crate::local::stream;
@@ -58,8 +60,8 @@ pub(super) enum Way {
     Socket,
 }
 
-/// Every route of this version; all others are 404.
-pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
+/// Every address of this version under `/v1`, and its methods.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     let wrong_verb = || async {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this address knows another method")
     };
@@ -67,55 +69,69 @@ pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
         get(move |State(shared), RawQuery(query)| answer(shared, call, None, query)).fallback(wrong_verb)
     };
     let one = |call: &'static str, name: &'static str| {
-        get(move |State(shared), Path(id): Path<String>, RawQuery(query)| {
-            answer(shared, call, Some((name, id)), query)
+        get(move |State(shared), place: Place, RawQuery(query)| {
+            answer(shared, call, Some((name, place)), query)
         })
     };
     let many =
         |call: &'static str| get(move |State(shared), RawQuery(query)| answer(shared, call, None, query));
     let deed = |act: &'static str| {
-        move |State(shared), Path(place): Path<String>, RawQuery(query), headers, body| {
+        move |State(shared), place: Place, RawQuery(query), headers, body| {
             carry_out(shared, act, place, query, headers, body)
         }
     };
     let add = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "add", String::new(), query, headers, body)
+        carry_out(shared, "add", Ok(Path(String::new())), query, headers, body)
     };
     let choose = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "choose", String::new(), query, headers, body)
+        carry_out(shared, "choose", Ok(Path(String::new())), query, headers, body)
     };
     let clear_choice = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "clear_choice", String::new(), query, headers, body)
+        carry_out(shared, "clear_choice", Ok(Path(String::new())), query, headers, body)
     };
     let observe = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "observe", String::new(), query, headers, body)
+        carry_out(shared, "observe", Ok(Path(String::new())), query, headers, body)
     };
-    page::add_to(Router::new())
-        .route("/v1/status", question("status"))
-        .route("/v1/agenda", question("agenda"))
-        .route("/v1/events", post(add).fallback(wrong_verb))
-        .route("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb))
-        .route("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb))
-        .route("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb))
-        .route("/v1/outbox", many("outbox").post(push).fallback(wrong_verb))
-        .route("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb))
-        .route("/v1/conflicts", question("conflicts"))
-        .route("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb))
-        .route("/v1/reminders", question("reminders"))
-        .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
-        .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
-        .route("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb))
-        .route("/v1/presence/timeline", question("presence_timeline"))
-        .route("/v1/presence/why", question("presence_why"))
-        .route("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb))
-        .route("/v1/presence/observe", post(observe).fallback(wrong_verb))
-        .route("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb))
-        .route("/v1/search", question("search"))
-        .route("/v1/free", question("free"))
-        .route("/v1/busy", question("busy"))
-        .route("/v1/changes", question("changes"))
-        .route("/v1/stream", get(stream::open).fallback(wrong_verb))
-        .route("/v1/sync", post(sync).fallback(wrong_verb))
+    vec![
+        ("/v1/status", question("status")),
+        ("/v1/agenda", question("agenda")),
+        ("/v1/events", post(add).fallback(wrong_verb)),
+        ("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb)),
+        ("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb)),
+        ("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb)),
+        ("/v1/outbox", many("outbox").post(push).fallback(wrong_verb)),
+        ("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb)),
+        ("/v1/conflicts", question("conflicts")),
+        ("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb)),
+        ("/v1/reminders", question("reminders")),
+        ("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb)),
+        ("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb)),
+        ("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb)),
+        ("/v1/presence/timeline", question("presence_timeline")),
+        ("/v1/presence/why", question("presence_why")),
+        ("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb)),
+        ("/v1/presence/observe", post(observe).fallback(wrong_verb)),
+        ("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb)),
+        ("/v1/search", question("search")),
+        ("/v1/free", question("free")),
+        ("/v1/busy", question("busy")),
+        ("/v1/changes", question("changes")),
+        ("/v1/stream", get(stream::open).fallback(wrong_verb)),
+        ("/v1/sync", post(sync).fallback(wrong_verb)),
+        ("/openapi.json", get(document).fallback(wrong_verb)),
+    ]
+}
+
+/// The document that describes them.
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document().to_string()).into_response()
+}
+
+/// The addresses and the page; all others are 404.
+pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
+    let router =
+        routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    page::add_to(router)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
         })
@@ -198,14 +214,24 @@ async fn with_whole_body(request: Request) -> Result<Request, Problem> {
     }
 }
 
+/// What stands in an address at its variable place.
+type Place = Result<Path<String>, PathRejection>;
+
+fn text_of(place: Place) -> Result<String, Problem> {
+    let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "usage", "the address is not UTF-8");
+    place.map(|Path(text)| text).map_err(wrong)
+}
+
 async fn answer(
     shared: Arc<Shared>,
     call: &'static str,
-    place: Option<(&'static str, String)>,
+    place: Option<(&'static str, Place)>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
     let (account, mut values) = parameters(query)?;
-    values.extend(place.map(|(name, value)| (name.to_owned(), value)));
+    if let Some((name, place)) = place {
+        values.push((name.to_owned(), text_of(place)?));
+    }
     let call = Call::read(call, &values)?;
     let mirrors = shared.mirrors.clone();
     let answer = apart(&shared, move || mirrors.answer(account.as_deref(), &call)).await?;
@@ -216,7 +242,7 @@ async fn answer(
 async fn carry_out(
     shared: Arc<Shared>,
     act: &'static str,
-    place: String,
+    place: Place,
     query: Option<String>,
     headers: HeaderMap,
     body: Bytes,
@@ -233,18 +259,18 @@ async fn carry_out(
         let detail = "send the body as `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "usage", detail));
     }
-    let act = Act::read(act, &place, &body)?;
+    let act = Act::read(act, &text_of(place)?, &body)?;
     act_and_wake(shared, account, act).await
 }
 
 /// A deletion has no body: what it says stands in the address.
 async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    place: Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (account, values) = parameters(query)?;
-    let mut call = RemoveCall { id, ..RemoveCall::default() };
+    let mut call = RemoveCall { id: text_of(place)?, ..RemoveCall::default() };
     for (name, value) in values {
         match (name.as_str(), value.as_str()) {
             ("series", "true" | "1" | "") => call.is_series = true,

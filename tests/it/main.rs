@@ -22,6 +22,7 @@ mod kill;
 mod local;
 mod local_page;
 mod look;
+mod openapi;
 #[cfg(unix)]
 mod presence;
 mod presence_sim;
@@ -29,6 +30,7 @@ mod presence_watch;
 mod pull;
 mod push;
 mod reminder;
+mod readers;
 mod sign_in;
 mod sim;
 mod stage;
