@@ -14,6 +14,7 @@ mod bare;
 mod child;
 mod data;
 mod first_sync;
+mod host;
 mod idle;
 mod machine;
 mod mailboxes;
@@ -86,7 +87,7 @@ fn main() {
         .iter()
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
-            if ["quiet", "changes", "agenda", "open"].into_iter().any(wants) {
+            if ["quiet", "changes", "agenda", "open", "host"].into_iter().any(wants) {
                 let filled: rounds::Filled =
                     child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
@@ -107,6 +108,9 @@ fn main() {
         }
         if wants("open") {
             reads::measure_open(&mut table, *items, file);
+        }
+        if wants("host") {
+            host::measure(&mut table, *items, file, dir.path());
         }
         if wants("quiet") {
             rounds::measure_quiet(&mut table, server, *items, file);
