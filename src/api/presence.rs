@@ -131,6 +131,8 @@ pub struct PresenceAnswer {
     pub as_of: Option<String>,
     /// The commands under way, as on the wire.
     pub commands: Vec<Json>,
+    /// The profiles that can be chosen by hand.
+    pub profiles: Vec<String>,
 }
 
 /// Gap-free segments.
@@ -509,6 +511,7 @@ impl Stage<'_> {
             next_change: next_change_ms.map(|ms| self.zone.rfc3339(ms)),
             as_of: as_of_ms.map(|ms| self.zone.rfc3339(ms)),
             commands: pending.map(|pending| pending.command.wire(self.zone)).collect(),
+            profiles: self.policy.profile_names().map(str::to_owned).collect(),
         })
     }
 

@@ -4,6 +4,7 @@
 //! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
 mod desk;
+mod notice;
 mod office;
 mod sign_in;
 mod switchboard;
@@ -27,6 +28,7 @@ use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
+pub use notice::{Heard, Hub, LOOK_EVERY, NOTICES_MAX, Notice, Subscription, What};
 use office::Office;
 pub use office::application_site;
 pub use sign_in::{Prompt, SignIn, Way};
@@ -226,7 +228,11 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
-        let (handle, inbox) = watch::channel();
+        let mirrors = config
+            .accounts
+            .iter()
+            .map(|account| (account.name.as_str(), data_dir.join(&account.name).join(desk::MIRROR_FILE)));
+        let (handle, inbox) = watch::channel(Hub::new(mirrors));
         Ok(Engine {
             office: Office::new(config, data_dir, edges),
             runtime: workers.handle().clone(),
@@ -265,12 +271,18 @@ impl Engine {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<SyncReport, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, inbox, handle, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        let work = desk.sync(order, watch::Urgency::Asked, progress);
-        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
+        let mut progress = |seen: Progress| {
+            handle.notices().seen(Seen::Progress(account, &seen));
+            progress(seen);
+        };
+        let work = desk.sync(order, watch::Urgency::Asked, &mut progress);
+        let report = runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there"))
-        })
+        })?;
+        handle.notices().seen(Seen::Done(account, &report));
+        Ok(report)
     }
 
     /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
@@ -299,8 +311,13 @@ impl Engine {
             Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
+        let Engine { desks, runtime, office, inbox, handle, .. } = self;
+        let notices = handle.notices();
+        let mut seen = |what: Seen<'_>| {
+            notices.seen(what);
+            seen(what);
+        };
+        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, &mut seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -370,6 +387,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.handle.notices().close();
         for (name, desk) in std::mem::take(&mut self.desks) {
             if let Err(error) = desk.close() {
                 tracing::warn!(account = %name, error = %error, "the mirror was not closed in order; it will be checked");

@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
+use crate::engine::notice::Hub;
 use crate::engine::office::Office;
 use crate::engine::sign_in::{SignIn, Visit, Way};
 use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
@@ -102,13 +103,14 @@ impl Inbox {
 pub struct Handle {
     sender: mpsc::Sender<Message>,
     stop: Arc<watch::Sender<bool>>,
+    notices: Hub,
 }
 
-pub(super) fn channel() -> (Handle, Inbox) {
+pub(super) fn channel(notices: Hub) -> (Handle, Inbox) {
     let (sender, messages) = mpsc::channel(INBOX_MAX);
     let (stop, stopping) = watch::channel(false);
     let stop = Arc::new(stop);
-    (Handle { sender, stop: stop.clone() }, Inbox { messages, stopping, stop })
+    (Handle { sender, stop: stop.clone(), notices }, Inbox { messages, stopping, stop })
 }
 
 /// What is seen while an engine watches.
@@ -123,6 +125,11 @@ pub enum Seen<'s> {
 }
 
 impl Handle {
+    /// Where to subscribe to what happens.
+    pub fn notices(&self) -> &Hub {
+        &self.notices
+    }
+
     /// Asks for a sync and waits for its end.
     ///
     /// # Errors

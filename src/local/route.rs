@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall};
 use crate::engine::{Handle, Hint, SyncAnswer, SyncCall};
-use crate::local::guard::{Judgement, judge};
+use crate::local::guard::{Doorkeeper, Judgement, judge};
+use crate::local::page;
 use crate::local::problem::Problem;
 use crate::model::Secret;
 
@@ -31,6 +32,7 @@ pub(super) struct Shared {
     pub(super) engine: Handle,
     pub(super) address: std::net::SocketAddr,
     pub(super) token: Secret,
+    pub(super) sessions: Arc<page::Sessions>,
 }
 
 /// Every route of this version; all others are 404.
@@ -65,7 +67,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
     let observe = |State(shared), RawQuery(query), headers, body| {
         carry_out(shared, "observe", String::new(), query, headers, body)
     };
-    Router::new()
+    page::add_to(Router::new())
         .route("/v1/status", question("status"))
         .route("/v1/agenda", question("agenda"))
         .route("/v1/events", post(add).fallback(wrong_verb))
@@ -99,7 +101,9 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
 }
 
 async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let (status, kind, detail) = match judge(request.headers(), shared.address, &shared.token) {
+    let door = Doorkeeper { address: shared.address, token: &shared.token, sessions: &shared.sessions };
+    let (status, kind, detail) = match judge(&door, request.method(), request.uri().path(), request.headers())
+    {
         Judgement::Welcome => {
             let mut response = next.run(request).await;
             let headers = response.headers_mut();

@@ -12,6 +12,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use crate::api::{Error, ErrorKind, Mirrors};
 use crate::engine::Handle;
 use crate::local::announce::{Announcement, Written};
+use crate::local::page::{self, Sessions};
 use crate::local::route::{Shared, router};
 use crate::model::Secret;
 use crate::system::secret_hex;
@@ -51,10 +52,10 @@ impl std::str::FromStr for Listen {
 }
 
 /// An open door. Closed, and its announcement taken back, when dropped.
-#[derive(Debug)]
 pub struct Door {
     announcement: Announcement,
     acceptor: JoinHandle<()>,
+    shared: Arc<Shared>,
     _written: Written,
 }
 
@@ -72,14 +73,28 @@ impl Door {
         let announcement =
             Announcement { address, token: Secret::new(secret_hex()), pid: std::process::id() };
         let written = announcement.write(mirrors.data_dir())?;
-        let shared = Shared { mirrors, engine, address, token: announcement.token.clone() };
-        let acceptor = tokio::spawn(accept(listener, router(Arc::new(shared))));
-        Ok(Door { announcement, acceptor, _written: written })
+        let sessions = Arc::new(Sessions::default());
+        let shared =
+            Arc::new(Shared { mirrors, engine, address, token: announcement.token.clone(), sessions });
+        let acceptor = tokio::spawn(accept(listener, router(shared.clone())));
+        Ok(Door { announcement, acceptor, shared, _written: written })
+    }
+
+    /// A link that signs one browser in to the page, good once and for ten minutes.
+    pub fn invite(&self) -> Secret {
+        let code = self.shared.sessions.invite(self.shared.mirrors.now_ms());
+        Secret::new(page::link(self.shared.address, &code))
     }
 
     /// Where it is and what to show it.
     pub fn announcement(&self) -> &Announcement {
         &self.announcement
+    }
+}
+
+impl std::fmt::Debug for Door {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Door").field("announcement", &self.announcement).finish_non_exhaustive()
     }
 }
 

@@ -16,8 +16,8 @@ use serde_json::Value;
 use crate::stage::{HttpReply, config_of, speak};
 
 /// An engine that watches, its door, and the emulator it watches.
-struct House {
-    announcement: Announcement,
+pub struct House {
+    pub announcement: Announcement,
     handle: Handle,
     watching: Option<JoinHandle<()>>,
     running: Option<Running>,
@@ -26,7 +26,7 @@ struct House {
 }
 
 impl House {
-    fn open() -> House {
+    pub fn open() -> House {
         let dir = tempfile::tempdir().unwrap();
         let clock = Arc::new(SystemClock);
         let emulator =
@@ -63,7 +63,7 @@ impl House {
         House { announcement, handle, watching: Some(watching), running: Some(running), emulator, _dir: dir }
     }
 
-    fn ask(&self, verb: &str, path: &str, headers: &[(&str, &str)]) -> HttpReply {
+    pub fn ask(&self, verb: &str, path: &str, headers: &[(&str, &str)]) -> HttpReply {
         let mut request = format!("{verb} {path} HTTP/1.1\r\nconnection: close\r\n");
         for (name, value) in headers {
             request.push_str(&format!("{name}: {value}\r\n"));
@@ -73,7 +73,7 @@ impl House {
     }
 
     /// As a program that may ask.
-    fn may(&self, verb: &str, path: &str) -> (u16, Value) {
+    pub fn may(&self, verb: &str, path: &str) -> (u16, Value) {
         let host = self.announcement.address.to_string();
         let token = format!("Bearer {}", self.announcement.token.expose());
         let reply =
@@ -82,6 +82,13 @@ impl House {
         let kind = if reply.status == 200 { "application/json" } else { "application/problem+json" };
         assert!(reply.head.contains(&format!("content-type: {kind}")), "{}", reply.head);
         (reply.status, serde_json::from_str(&reply.body).unwrap())
+    }
+}
+
+impl House {
+    /// A link to the page, as a program gets it.
+    pub fn link(&self) -> String {
+        self.may("POST", "/v1/page/link").1["link"].as_str().unwrap().to_owned()
     }
 }
 

@@ -19,6 +19,7 @@ mod engine;
 mod hostile;
 mod kill;
 mod local;
+mod local_page;
 mod look;
 #[cfg(unix)]
 mod presence;
