@@ -122,6 +122,8 @@ pub enum Seen<'s> {
     Done(&'s str, &'s SyncReport),
     /// An evaluation of an account's presence changed what is shown, or sent commands.
     Presence(&'s str, &'s PresenceTick),
+    /// A sign-in that [`Handle::sign_in`] began ended.
+    SignIn(&'s str, Result<(), ErrorKind>),
 }
 
 impl Handle {
@@ -368,7 +370,7 @@ async fn keep_in_step(
                 None => (SyncOrder::default(), None),
                 Some(Errand::Sync(order, reply)) => (order, Some(reply)),
                 Some(Errand::Visit(visit)) => {
-                    running.push(Box::pin(receive(office, seat, account, visit)));
+                    running.push(Box::pin(receive(office, seat, account, visit, seen)));
                     continue;
                 }
             };
@@ -573,8 +575,10 @@ async fn turn(
     Turn { account, reply, end, due_ms }
 }
 
-async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {
-    visit.run(office, &account, &mut *seat.desk.lock().await).await;
+async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit, seen: &Watcher<'_>) -> Turn {
+    if let Some(ended) = visit.run(office, &account, &mut *seat.desk.lock().await).await {
+        tell(seen, Seen::SignIn(&account, ended));
+    }
     Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None }
 }
 
