@@ -85,6 +85,7 @@ pub struct AckCall {
 }
 
 /// A stretch in which the same is shown and forwarded.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct SegmentAnswer {
     /// Its first instant.
@@ -107,6 +108,7 @@ pub struct SegmentAnswer {
 }
 
 /// Who decides a segment.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReasonAnswer {
     /// The layer.
@@ -120,6 +122,7 @@ pub struct ReasonAnswer {
 }
 
 /// The state at an instant.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PresenceAnswer {
     /// The segment around it.
@@ -136,6 +139,7 @@ pub struct PresenceAnswer {
 }
 
 /// Gap-free segments.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct TimelineAnswer {
     /// How old the mirror is.
@@ -150,6 +154,7 @@ pub struct TimelineAnswer {
 }
 
 /// A command that would be issued.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PreviewLine {
     /// When.
@@ -163,6 +168,7 @@ pub struct PreviewLine {
 }
 
 /// Why it is so.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct WhyAnswer {
     /// The instant.
@@ -182,6 +188,7 @@ pub struct WhyAnswer {
 }
 
 /// What does not speak, and why.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoserAnswer {
     /// The profile it would have.
@@ -197,6 +204,7 @@ pub struct LoserAnswer {
 }
 
 /// A layer that speaks.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LayerAnswer {
     /// Which.
@@ -208,6 +216,7 @@ pub struct LayerAnswer {
 }
 
 /// A command under way.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CommandState {
     /// On which channel.
@@ -219,6 +228,7 @@ pub struct CommandState {
 }
 
 /// A line of the journal.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JournalLine {
     /// When.

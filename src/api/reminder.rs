@@ -41,6 +41,7 @@ coded! {
 }
 
 /// The reminder of one event or occurrence.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ReminderItem {
     /// The local id of the event.

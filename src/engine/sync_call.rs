@@ -20,6 +20,7 @@ pub struct SyncCall {
 }
 
 /// How a sync ended, as every door tells it: the answer to `POST /v1/sync`, the last line of `sync --json`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SyncAnswer {
     /// The numbers.
@@ -30,6 +31,7 @@ pub struct SyncAnswer {
 }
 
 /// Why a sync is not complete.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WeatherAnswer {
     /// `sign_in_needed`, `application_refused`, `throttled`, or the kind of the fault.

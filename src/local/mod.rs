@@ -10,10 +10,13 @@
 
 mod announce;
 mod guard;
+mod openapi;
 mod page;
+mod patience;
 mod problem;
 mod route;
 mod serve;
+mod stream;
 
 pub use announce::{Announcement, ENGINE_FILE};
 pub use serve::{Door, Listen};

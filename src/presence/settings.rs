@@ -124,6 +124,7 @@ pub struct Profile {
 }
 
 /// Where calls go. A target may be a telephone number, so it is not in `Debug`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Forwarding {
     /// A number, `voicemail`, or `none` for off.
@@ -139,6 +140,7 @@ pub struct Forwarding {
         skip_serializing_if = "Option::is_none",
         default
     )]
+    #[cfg_attr(feature = "local-api", schemars(with = "Option<String>"))]
     pub after: Option<Duration>,
 }
 
