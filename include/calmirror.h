@@ -51,7 +51,10 @@ char *calmirror_call(calmirror_t handle, const char *call, size_t length);
 
 /*
  * Waits for the next notice: {"notice": "change" | "presence" | "reminder" | "sync" | "sign_in", "account": name, ...}.
+ * {"notice": "change", "seq": n} says how far the change feed goes; {"call": "changes", "since": n} reads it. It comes once at
+ * the beginning, too. {"notice": "missed"}: this listener was too slow, so what it knows may be old.
  *
+ * A handle listens from the first call of this function on; what happened before is not told.
  * timeout_ms: 0 only looks; negative waits for ever. Each notice is returned once: threads that wait for one handle share them.
  * Returns null when the time is over, and then calmirror_last_error is null, too; and null with a problem when the handle is
  * not open, was closed meanwhile or only reads. Else the caller frees it.

@@ -9,12 +9,13 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, c_char, c_void};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use crate::api::{Error, ErrorKind};
-use crate::embed::{self, CALL_BYTES_MAX, Instance, Next, Notices, OPTIONS_BYTES_MAX, Options};
+use crate::embed::{self, CALL_BYTES_MAX, Instance, OPTIONS_BYTES_MAX, Options};
+use crate::engine::{Heard, Subscription};
 
 #[cfg(panic = "abort")]
 compile_error!("a bug must not end the host: build with panic = \"unwind\"");
@@ -35,15 +36,15 @@ struct Table {
 
 /// An instance with its listeners.
 struct Opened {
-    instance: Instance,
-    /// Those of [`calmirror_next_notice`]; none for a reader.
-    notices: Option<Arc<Notices>>,
+    instance: Arc<Instance>,
+    /// Who listens for [`calmirror_next_notice`], from its first call on: a listener costs a look twice a second.
+    subscription: OnceLock<Subscription>,
     caller: Mutex<Option<Caller>>,
 }
 
 /// The thread that calls a host's function.
 struct Caller {
-    notices: Arc<Notices>,
+    subscription: Arc<Subscription>,
     thread: JoinHandle<()>,
 }
 
@@ -75,9 +76,8 @@ pub unsafe extern "C" fn calmirror_open(options: *const c_char, length: usize) -
     guard(0, || {
         // SAFETY: the caller's promise is this function's own.
         let options = unsafe { bytes(options, length, OPTIONS_BYTES_MAX) }?;
-        let instance = Instance::open(Options::read(options)?)?;
-        let notices = instance.notices().ok();
-        let opened = Arc::new(Opened { instance, notices, caller: Mutex::default() });
+        let instance = Arc::new(Instance::open(Options::read(options)?)?);
+        let opened = Arc::new(Opened { instance, subscription: OnceLock::new(), caller: Mutex::default() });
         let mut table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
         table.last = table.last.wrapping_add(1);
         let handle = table.last;
@@ -103,19 +103,19 @@ pub unsafe extern "C" fn calmirror_call(handle: u64, call: *const c_char, length
     }
 }
 
-/// The next notice; see [`Notices::next`]. Null when none came in time, and, with a problem, when none will come.
+/// The next notice; see [`Subscription::next`]. Null when none came in time, and, with a problem, when none will come.
 #[unsafe(no_mangle)]
 pub extern "C" fn calmirror_next_notice(handle: u64, timeout_ms: i64) -> *mut c_char {
     let next = guard(None, || {
-        let notices = find(handle)?.notices.clone().ok_or_else(only_reads)?;
+        let opened = find(handle)?;
         let timeout = u64::try_from(timeout_ms).ok().map(Duration::from_millis);
-        match notices.next(timeout) {
-            Next::Notice(notice) => Ok(Some(notice)),
-            Next::Late => Ok(None),
-            Next::Closed => Err(not_open()),
+        let heard = opened.subscription()?.next(timeout);
+        match heard {
+            Heard::Closed => Err(Error::new(ErrorKind::Busy, "the engine has ended: nothing more comes")),
+            Heard::Notice(_) | Heard::Lost | Heard::Late => Ok(opened.instance.notice(&heard)),
         }
     });
-    next.map_or(std::ptr::null_mut(), |notice| give(notice.to_string()))
+    next.map_or(std::ptr::null_mut(), give)
 }
 
 /// Has `callback` called with every notice from now on, in place of the one before; null takes it back. 0 when it is so,
@@ -169,11 +169,21 @@ pub extern "C" fn calmirror_last_error() -> *const c_char {
 }
 
 impl Opened {
+    fn subscription(&self) -> Result<&Subscription, Error> {
+        match self.subscription.get() {
+            Some(subscription) => Ok(subscription),
+            None => {
+                let subscription = self.instance.subscribe(None)?;
+                Ok(self.subscription.get_or_init(|| subscription))
+            }
+        }
+    }
+
     /// Puts one function in the place of another; the former does not run any more then, unless it is the caller.
     fn call_back(&self, next: Option<(NoticeFn, User)>) -> Result<(), Error> {
         let next = match next {
             None => None,
-            Some((callback, user)) => Some(Caller::start(self.instance.notices()?, callback, user)?),
+            Some((callback, user)) => Some(Caller::start(&self.instance, callback, user)?),
         };
         let former =
             std::mem::replace(&mut *self.caller.lock().unwrap_or_else(PoisonError::into_inner), next);
@@ -185,13 +195,14 @@ impl Opened {
 }
 
 impl Caller {
-    fn start(notices: Arc<Notices>, callback: NoticeFn, user: User) -> Result<Caller, Error> {
-        let waiting = notices.clone();
+    fn start(instance: &Arc<Instance>, callback: NoticeFn, user: User) -> Result<Caller, Error> {
+        let subscription = Arc::new(instance.subscribe(None)?);
+        let (listening, instance) = (subscription.clone(), instance.clone());
         let work = move || {
             // The whole of it, not its pointer alone, goes to the thread.
             let User(user) = { user };
-            while let Next::Notice(notice) = waiting.next(None) {
-                let text = c_text(notice.to_string());
+            while let Some(notice) = instance.notice(&listening.next(None)) {
+                let text = c_text(notice);
                 // SAFETY: the host promised that its function may be called here; the text ends with a zero and lives
                 // until the function returns.
                 unsafe { callback(user, text.as_ptr(), text.count_bytes()) };
@@ -201,11 +212,11 @@ impl Caller {
             .name("calmirror-notice".to_owned())
             .spawn(work)
             .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
-        Ok(Caller { notices, thread })
+        Ok(Caller { subscription, thread })
     }
 
     fn end(self) {
-        self.notices.stop();
+        self.subscription.end();
         // A function that takes itself back cannot be waited for by itself.
         if self.thread.thread().id() != std::thread::current().id() && self.thread.join().is_err() {
             tracing::error!("the thread of a callback ended by a bug");
@@ -251,10 +262,6 @@ unsafe fn bytes<'t>(text: *const c_char, length: usize, length_max: usize) -> Re
 fn find(handle: u64) -> Result<Arc<Opened>, Error> {
     let table = TABLE.lock().unwrap_or_else(PoisonError::into_inner);
     table.open.get(&handle).cloned().ok_or_else(not_open)
-}
-
-fn only_reads() -> Error {
-    Error::new(ErrorKind::Usage, "this instance only reads: open one with the role `engine`")
 }
 
 fn not_open() -> Error {

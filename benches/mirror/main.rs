@@ -15,6 +15,7 @@ mod child;
 mod data;
 mod door;
 mod first_sync;
+mod host;
 mod idle;
 mod machine;
 mod mailboxes;
@@ -87,7 +88,7 @@ fn main() {
         .iter()
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
-            if ["quiet", "changes", "agenda", "open", "door"].into_iter().any(wants) {
+            if ["quiet", "changes", "agenda", "open", "host", "door"].into_iter().any(wants) {
                 let filled: rounds::Filled =
                     child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
@@ -108,6 +109,9 @@ fn main() {
         }
         if wants("open") {
             reads::measure_open(&mut table, *items, file);
+        }
+        if wants("host") {
+            host::measure(&mut table, *items, file, dir.path());
         }
         if wants("door") {
             door::measure(&mut table, *items, file, dir.path());

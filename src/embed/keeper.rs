@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crate::api::{Error, ErrorKind};
-use crate::engine::{Engine, Handle, Seen};
+use crate::engine::{Engine, Handle};
 
 /// The engine on its thread.
 pub(super) struct Keeper {
@@ -16,15 +16,12 @@ pub(super) struct Keeper {
 }
 
 impl Keeper {
-    pub(super) fn start(
-        mut engine: Engine,
-        mut seen: impl FnMut(Seen<'_>) + Send + 'static,
-    ) -> Result<Keeper, Error> {
+    pub(super) fn start(mut engine: Engine) -> Result<Keeper, Error> {
         let (handle, runtime) = (engine.handle(), engine.runtime().clone());
         let refused: Arc<Mutex<Option<(ErrorKind, String)>>> = Arc::default();
         let note = refused.clone();
         let work = move || {
-            if let Err(error) = engine.watch(&mut seen) {
+            if let Err(error) = engine.watch(&mut |_| {}) {
                 tracing::warn!(error = %error, "no account can be kept in step");
                 *note.lock().unwrap_or_else(PoisonError::into_inner) =
                     Some((error.kind(), error.to_string()));

@@ -29,7 +29,6 @@
 mod keeper;
 mod notice;
 mod options;
-mod teller;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -39,16 +38,14 @@ use tokio::task::AbortHandle;
 
 use crate::api::{Act, ActAnswer, Answer, Ask, Call, Document, Error, ErrorKind, Mirrors};
 use crate::engine::{
-    Engine, Handle, Hint, OtherMailbox, SignOut, SyncAnswer, SyncCall, SyncOrder, SyncReport,
+    Engine, Handle, Heard, Hint, OtherMailbox, SignOut, Subscription, SyncAnswer, SyncCall, SyncOrder,
+    SyncReport,
 };
 use crate::system::time_zone_name;
 
 pub use crate::engine::{Prompt, SignIn, Way};
 use keeper::Keeper;
-use notice::Board;
-pub use notice::{NOTICES_MAX, Next, Notices};
 pub use options::{OPTIONS_BYTES_MAX, Options, Role};
-use teller::Teller;
 
 /// The most bytes of one call.
 pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
@@ -57,7 +54,6 @@ pub const CALL_BYTES_MAX: usize = 8 * 1024 * 1024;
 pub struct Instance {
     mirrors: Arc<Mirrors>,
     keeper: Option<Keeper>,
-    teller: Arc<Teller>,
     /// The sign-ins that calls began.
     signing_in: Mutex<BTreeMap<String, AbortHandle>>,
 }
@@ -79,14 +75,11 @@ impl Instance {
             Mirrors::new(config.clone(), data_dir.clone(), edges.clock.clone(), zones, time_zone_name())
                 .with_entropy(edges.entropy.clone());
         let mirrors = Arc::new(mirrors);
-        let engine = match role {
+        let keeper = match role {
             Role::Reader => None,
-            Role::Engine => Some(Engine::open(config, &data_dir, edges)?),
+            Role::Engine => Some(Keeper::start(Engine::open(config, &data_dir, edges)?)?),
         };
-        let teller = Arc::new(Teller::new(mirrors.clone(), Arc::new(Board::default())));
-        let tells = teller.clone();
-        let keeper = engine.map(|engine| Keeper::start(engine, move |seen| tells.seen(seen))).transpose()?;
-        Ok(Instance { mirrors, keeper, teller, signing_in: Mutex::default() })
+        Ok(Instance { mirrors, keeper, signing_in: Mutex::default() })
     }
 
     /// The mirrors: every question and act, typed. After an act tell the engine, as [`Instance::act`] does.
@@ -113,10 +106,8 @@ impl Instance {
     /// As [`Mirrors::act`].
     pub fn act(&self, account: Option<&str>, act: &Act) -> Result<ActAnswer, Error> {
         let answer = self.mirrors.act(account, act)?;
-        if self.keeper.is_some()
-            && let Ok(account) = self.mirrors.account(account)
-        {
-            self.teller.changes(&account.name);
+        if let Some(keeper) = &self.keeper {
+            keeper.handle().notices().look();
         }
         self.hint(if act.is_of_presence() { Hint::PresenceChanged } else { Hint::Edited });
         Ok(answer)
@@ -129,13 +120,23 @@ impl Instance {
         }
     }
 
-    /// Listens from now on: to the changes of every mirror, to syncs, presence and the ends of sign-ins.
+    /// Listens from now on: to the change feeds, syncs, presence, reminders and the ends of sign-ins, of one account or
+    /// of all. A thread waits by [`Subscription::next`], a task by [`Subscription::heard`]; both need no runtime of ours.
     ///
     /// # Errors
     /// `Usage` for a reader, which sees nothing happen: it reads the change feed.
-    pub fn notices(&self) -> Result<Arc<Notices>, Error> {
-        self.keeper()?;
-        Ok(self.teller.board().listen())
+    pub fn subscribe(&self, account: Option<&str>) -> Result<Subscription, Error> {
+        Ok(self.keeper()?.handle().notices().subscribe(account))
+    }
+
+    /// What a listener heard, as the JSON object that the C library hands on; `None` when there is nothing to tell.
+    pub fn notice(&self, heard: &Heard) -> Option<String> {
+        let notice = match heard {
+            Heard::Notice(notice) => notice::to_json(notice, &self.mirrors),
+            Heard::Lost => notice::missed(),
+            Heard::Late | Heard::Closed => return None,
+        };
+        Some(notice.to_string())
     }
 
     /// Syncs one account now and waits for the end.
@@ -276,8 +277,8 @@ impl Instance {
         }
         let sign_in = self.sign_in(Some(&account), way, other)?;
         let prompt = sign_in.prompt().to_json();
-        let (name, teller) = (account.clone(), self.teller.clone());
-        let task = keeper.runtime().spawn(async move { teller.signed_in(&name, &sign_in.ended().await) });
+        // Its end is told as a notice.
+        let task = keeper.runtime().spawn(sign_in.ended());
         signing_in.insert(account, task.abort_handle());
         Ok(prompt)
     }
@@ -292,7 +293,6 @@ impl Instance {
         if let Some(keeper) = &self.keeper {
             keeper.close();
         }
-        self.teller.board().close();
     }
 
     fn keeper(&self) -> Result<&Keeper, Error> {

@@ -1,180 +1,91 @@
-//! What happened, for listeners that come and go and may be slow: each has a queue with a limit, and nobody waits for it.
+//! Notices as the JSON objects that hosts read.
 
-use std::collections::VecDeque;
-use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use serde::Serialize;
+use serde_json::{Value, json};
 
-use serde_json::json;
+use crate::api::Mirrors;
+use crate::engine::{Notice, SyncAnswer, What};
 
-/// Notices that wait for one listener; the oldest go first, and their number is told.
-pub const NOTICES_MAX: usize = 1_024;
-
-/// What a listener finds.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Next {
-    /// A JSON object.
-    Notice(Arc<str>),
-    /// Nothing came in time.
-    Late,
-    /// Nothing will come any more.
-    Closed,
-}
-
-#[derive(Default)]
-struct Waiting {
-    queue: VecDeque<Arc<str>>,
-    missed: u64,
-    is_closed: bool,
-}
-
-/// A queue of notices. Several threads may take from one; each notice goes to one of them.
-#[derive(Default)]
-pub struct Notices {
-    waiting: Mutex<Waiting>,
-    came: Condvar,
-}
-
-impl std::fmt::Debug for Notices {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Notices").finish_non_exhaustive()
-    }
-}
-
-impl Notices {
-    /// The next notice, waited for at most so long; `None`: for ever. One that tells how many were missed comes before
-    /// those that were not.
-    pub fn next(&self, timeout: Option<Duration>) -> Next {
-        // A wait so long that no clock holds its end is one for ever.
-        let until = timeout.and_then(|timeout| Instant::now().checked_add(timeout));
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            if waiting.missed > 0 {
-                let missed = std::mem::take(&mut waiting.missed);
-                return Next::Notice(json!({ "notice": "missed", "count": missed }).to_string().into());
+/// The object that tells of one notice.
+pub(super) fn to_json(notice: &Notice, mirrors: &Mirrors) -> Value {
+    let account: &str = &notice.account;
+    match &notice.what {
+        What::Change { seq } => object("change", account, &json!({ "seq": seq })),
+        What::Presence(tick) => {
+            let sent = tick.sent.iter().map(|sent| {
+                json!({ "channel": sent.channel.code(), "release": sent.is_release, "state": sent.state })
+            });
+            let sent: Vec<Value> = sent.collect();
+            let what = json!({ "profile": tick.profile, "changed": tick.is_changed, "sent": sent });
+            object("presence", account, &what)
+        }
+        What::Reminder { event, due_ms } => {
+            let zone = mirrors.account(Some(account)).map(|effective| mirrors.zone(&effective));
+            let due_at = zone.map(|zone| zone.rfc3339(*due_ms)).ok();
+            object("reminder", account, &json!({ "event": event, "due_at": due_at }))
+        }
+        What::Sync(report) => match mirrors.account(Some(account)) {
+            Ok(effective) => {
+                let answer = SyncAnswer::new((**report).clone(), &mirrors.zone(&effective));
+                object("sync", account, &answer)
             }
-            if let Some(notice) = waiting.queue.pop_front() {
-                return Next::Notice(notice);
-            }
-            if waiting.is_closed {
-                return Next::Closed;
-            }
-            waiting = match until {
-                None => self.came.wait(waiting).unwrap_or_else(PoisonError::into_inner),
-                Some(until) => match until.checked_duration_since(Instant::now()) {
-                    None | Some(Duration::ZERO) => return Next::Late,
-                    Some(left) => {
-                        self.came.wait_timeout(waiting, left).unwrap_or_else(PoisonError::into_inner).0
-                    }
-                },
-            };
+            Err(_) => object("sync", account, &json!({})),
+        },
+        What::SignIn(ended) => {
+            let kind = ended.err().map(|kind| kind.code());
+            object("sign_in", account, &json!({ "signed_in": ended.is_ok(), "kind": kind }))
         }
-    }
-
-    /// Ends it now: what waits is dropped.
-    pub(crate) fn stop(&self) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        (waiting.queue, waiting.missed) = (VecDeque::new(), 0);
-        drop(waiting);
-        self.close();
-    }
-
-    /// Ends it: what waits is still taken.
-    fn close(&self) {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).is_closed = true;
-        self.came.notify_all();
-    }
-
-    fn push(&self, notice: &Arc<str>) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if waiting.queue.len() >= NOTICES_MAX {
-            waiting.queue.pop_front();
-            waiting.missed = waiting.missed.saturating_add(1);
-        }
-        waiting.queue.push_back(notice.clone());
-        drop(waiting);
-        self.came.notify_one();
     }
 }
 
-/// Hands every notice to everybody who listens.
-#[derive(Default)]
-pub(super) struct Board {
-    listeners: Mutex<Vec<Weak<Notices>>>,
+/// That notices were dropped.
+pub(super) fn missed() -> Value {
+    json!({ "notice": "missed" })
 }
 
-impl Board {
-    /// A listener from now on, until it is dropped.
-    pub(super) fn listen(&self) -> Arc<Notices> {
-        let notices = Arc::new(Notices::default());
-        let mut listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.retain(|listener| listener.strong_count() > 0);
-        listeners.push(Arc::downgrade(&notices));
-        notices
+fn object(notice: &str, account: &str, what: &impl Serialize) -> Value {
+    let mut told = json!({ "notice": notice, "account": account });
+    if let (Some(told), Ok(Value::Object(members))) = (told.as_object_mut(), serde_json::to_value(what)) {
+        told.extend(members);
     }
-
-    /// Tells all.
-    pub(super) fn tell(&self, notice: &serde_json::Value) {
-        let notice: Arc<str> = notice.to_string().into();
-        for listener in self.all() {
-            listener.push(&notice);
-        }
-    }
-
-    /// Tells all that nothing more comes.
-    pub(super) fn close(&self) {
-        for listener in self.all() {
-            listener.close();
-        }
-    }
-
-    fn all(&self) -> Vec<Arc<Notices>> {
-        let listeners = self.listeners.lock().unwrap_or_else(PoisonError::into_inner);
-        listeners.iter().filter_map(Weak::upgrade).collect()
-    }
+    told
 }
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+    use std::sync::Arc;
+
     use super::*;
-
-    const AT_ONCE: Option<Duration> = Some(Duration::ZERO);
-
-    #[test]
-    fn every_listener_gets_every_notice_from_when_it_came() {
-        let board = Board::default();
-        board.tell(&json!(0));
-        let (first, gone) = (board.listen(), board.listen());
-        board.tell(&json!(1));
-        drop(gone);
-        let second = board.listen();
-        board.tell(&json!(2));
-        board.close();
-        let all = |notices: &Notices| -> Vec<Next> { (0..3).map(|_| notices.next(None)).collect() };
-        let notice = |text: &str| Next::Notice(text.into());
-        assert_eq!(all(&first), [notice("1"), notice("2"), Next::Closed]);
-        assert_eq!(all(&second), [notice("2"), Next::Closed, Next::Closed]);
-    }
+    use crate::api::ErrorKind;
+    use crate::config::Config;
+    use crate::engine::{PresenceSent, PresenceTick};
+    use crate::presence::Channel;
+    use crate::system::SystemClock;
+    use crate::zones::Zones;
 
     #[test]
-    fn a_listener_that_sleeps_loses_the_oldest_and_learns_how_many() {
-        let board = Board::default();
-        let notices = board.listen();
-        assert_eq!(notices.next(AT_ONCE), Next::Late);
-        for n in 0..NOTICES_MAX + 2 {
-            board.tell(&json!(n));
+    fn every_notice_has_its_published_shape() {
+        let config =
+            Config::parse("[[account]]\nname = \"anna\"\n[presence]\ntime_zone = \"Europe/Berlin\"\n")
+                .unwrap();
+        let mirrors = Mirrors::new(config, PathBuf::new(), Arc::new(SystemClock), Zones::bundled(), None);
+        let told = |what| to_json(&Notice { account: "anna".into(), what }, &mirrors).to_string();
+        let sent = PresenceSent { channel: Channel::Forwarding, is_release: false, state: "handed" };
+        let tick = PresenceTick { profile: "BUSY".into(), is_changed: true, sent: vec![sent] };
+        for (what, expected) in [
+            (What::Change { seq: 7 }, r#"{"account":"anna","notice":"change","seq":7}"#),
+            (
+                What::Presence(tick),
+                r#"{"account":"anna","changed":true,"notice":"presence","profile":"BUSY","sent":[{"channel":"forwarding","release":false,"state":"handed"}]}"#,
+            ),
+            (What::SignIn(Ok(())), r#"{"account":"anna","kind":null,"notice":"sign_in","signed_in":true}"#),
+            (
+                What::SignIn(Err(ErrorKind::SignIn)),
+                r#"{"account":"anna","kind":"sign_in_needed","notice":"sign_in","signed_in":false}"#,
+            ),
+        ] {
+            assert_eq!(told(what), expected);
         }
-        assert_eq!(notices.next(AT_ONCE), Next::Notice(r#"{"count":2,"notice":"missed"}"#.into()));
-        assert_eq!(notices.next(AT_ONCE), Next::Notice("2".into()));
-    }
-
-    #[test]
-    fn closing_wakes_whoever_waits() {
-        let board = Board::default();
-        let notices = board.listen();
-        std::thread::scope(|scope| {
-            let waiting = scope.spawn(|| notices.next(None));
-            board.close();
-            assert_eq!(waiting.join().unwrap(), Next::Closed);
-        });
     }
 }

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Notify;
 
+use crate::api::ErrorKind;
 use crate::engine::{PresenceTick, Seen, SyncReport};
 use crate::mirror::{MirrorError, Reader};
 use crate::model::Key;
@@ -51,6 +52,8 @@ pub enum What {
     },
     /// A sync ended.
     Sync(Box<SyncReport>),
+    /// A sign-in beside the engine ended; if not well, by what kind of problem.
+    SignIn(Result<(), ErrorKind>),
 }
 
 /// What a listener finds.
@@ -101,7 +104,8 @@ impl Queue {
             .find(|known| known.account == notice.account && matches!(known.what, What::Change { .. }));
         match (known, &notice.what) {
             (Some(known), What::Change { .. }) => known.what = notice.what.clone(),
-            (None, What::Change { .. }) | (_, What::Presence(_) | What::Reminder { .. } | What::Sync(_)) => {
+            (None, What::Change { .. })
+            | (_, What::Presence(_) | What::Reminder { .. } | What::Sync(_) | What::SignIn(_)) => {
                 if waiting.queue.len() >= NOTICES_MAX {
                     waiting.queue.pop_front();
                     waiting.has_lost = true;
@@ -163,6 +167,12 @@ impl Subscription {
                 },
             };
         }
+    }
+
+    /// Ends it for whoever waits: what is in the queue is dropped.
+    pub fn end(&self) {
+        *self.queue.lock() = Waiting { is_closed: true, ..Waiting::default() };
+        self.queue.close();
     }
 
     /// The next notice, for tasks; never [`Heard::Late`]. Nothing is lost when the future is dropped.
@@ -275,6 +285,7 @@ impl Hub {
                 (account, What::Sync(Box::new(report.clone())))
             }
             Seen::Presence(account, tick) => (account, What::Presence(tick.clone())),
+            Seen::SignIn(account, ended) => (account, What::SignIn(ended)),
         };
         self.tell(account, what);
     }

@@ -141,8 +141,13 @@ impl Visit {
         }
     }
 
-    /// Does it; `seat` is the account's desk, if it is open.
-    pub(super) async fn run(self, office: &Office, account: &str, seat: &mut Option<Desk>) {
+    /// Does it; `seat` is the account's desk, if it is open. Answers how a sign-in ended that was not given up.
+    pub(super) async fn run(
+        self,
+        office: &Office,
+        account: &str,
+        seat: &mut Option<Desk>,
+    ) -> Option<Result<(), ErrorKind>> {
         match self {
             Visit::SignIn { way, other, steps: Steps { prompts, end, given_up } } => {
                 let prompt = |prompt: Prompt| drop(prompts.send(prompt));
@@ -165,10 +170,12 @@ impl Visit {
                 let ended = tokio::select! {
                     biased;
                     ended = work => ended,
-                    _ = given_up => return,
+                    _ = given_up => return None,
                 };
+                let told = ended.as_ref().copied().map_err(Error::kind);
                 // Who went away finds the account signed in, or not, in `status`.
                 let _ = end.send(ended);
+                Some(told)
             }
             Visit::SignOut { what, reply } => {
                 let done = match seat.take().map(Desk::close) {
@@ -179,6 +186,7 @@ impl Visit {
                     }
                 };
                 let _ = reply.send(done);
+                None
             }
         }
     }

@@ -125,6 +125,8 @@ pub enum Seen<'s> {
     Done(&'s str, &'s SyncReport),
     /// An evaluation of an account's presence changed what is shown, or sent commands.
     Presence(&'s str, &'s PresenceTick),
+    /// A sign-in that [`Handle::sign_in`] began ended.
+    SignIn(&'s str, Result<(), ErrorKind>),
 }
 
 impl Handle {
@@ -383,7 +385,7 @@ async fn keep_in_step(
                 None => (SyncOrder::default(), None),
                 Some(Errand::Sync(order, reply)) => (order, Some(reply)),
                 Some(Errand::Visit(visit)) => {
-                    running.push(Box::pin(receive(office, seat, account, visit)));
+                    running.push(Box::pin(receive(office, seat, account, visit, seen)));
                     continue;
                 }
             };
@@ -632,8 +634,10 @@ async fn turn(
     Turn { account, reply, end, due_ms, has_mailbox_news }
 }
 
-async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {
-    visit.run(office, &account, &mut *seat.desk.lock().await).await;
+async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit, seen: &Watcher<'_>) -> Turn {
+    if let Some(ended) = visit.run(office, &account, &mut *seat.desk.lock().await).await {
+        tell(seen, Seen::SignIn(&account, ended));
+    }
     Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None, has_mailbox_news: false }
 }
 

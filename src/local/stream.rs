@@ -161,6 +161,8 @@ impl Teller {
                     let answer = SyncAnswer::new(*report, &self.shared.mirrors.zone(&self.account));
                     Step::Event("sync", serde_json::to_value(answer).unwrap_or_default())
                 }
+                // Told to whoever asked; a sync follows.
+                What::SignIn(_) => return Some(()),
             },
         };
         self.steps.push_back(step);

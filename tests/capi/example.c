@@ -38,17 +38,37 @@ static void expect_answer(calmirror_t handle, const char *text, const char *expe
     calmirror_free(answer);
 }
 
-/* Waits for a notice that holds two texts. */
-static int wait_for(calmirror_t handle, const char *kind, const char *detail) {
+/* The value of the first member `name` that is a number. */
+static long long number(const char *json, const char *name) {
+    char quoted[64];
+    const char *begin;
+    snprintf(quoted, sizeof quoted, "\"%s\":", name);
+    begin = strstr(json, quoted);
+    return begin == NULL ? 0 : atoll(begin + strlen(quoted));
+}
+
+/* Waits for a notice that holds a text; the caller frees it. Null when none came. */
+static char *wait_for(calmirror_t handle, const char *text) {
     for (;;) {
         char *notice = calmirror_next_notice(handle, PATIENCE_MS);
-        int is_meant;
-        if (notice == NULL) return 0;
-        is_meant = strstr(notice, kind) != NULL && strstr(notice, detail) != NULL;
-        if (is_meant) printf("notice: %s\n", notice);
+        if (notice == NULL || strstr(notice, text) != NULL) return notice;
         calmirror_free(notice);
-        if (is_meant) return 1;
     }
+}
+
+/* Waits until the change feed tells of an event; `since` is how far it was read. */
+static int is_told(calmirror_t handle, const char *event, long long since) {
+    char text[128], *notice, *lines;
+    int is_here = 0;
+    while (!is_here && (notice = wait_for(handle, "\"notice\":\"change\"")) != NULL) {
+        snprintf(text, sizeof text, "{\"call\":\"changes\",\"since\":%lld}", since);
+        lines = call(handle, text);
+        is_here = lines != NULL && strstr(lines, event) != NULL;
+        calmirror_free(lines);
+        since = number(notice, "seq");
+        calmirror_free(notice);
+    }
+    return is_here;
 }
 
 /* What the callback gets; it is called on one thread of the library, never twice at once. */
@@ -81,17 +101,24 @@ static char *member(const char *json, const char *name) {
 }
 
 static void use(calmirror_t handle) {
-    char *answer, *id, text[512], day[16];
+    char *answer, *notice, *id, text[512], day[16];
+    long long since;
     time_t next_week = time(NULL) + 7 * 86400;
 
     strftime(day, sizeof day, "%Y-%m-%d", gmtime(&next_week));
+    calmirror_free(calmirror_next_notice(handle, 0)); /* listens from here on */
     expect_answer(handle, "{\"call\":\"sign_in\",\"way\":\"device_code\"}", "\"user_code\":");
-    expect(wait_for(handle, "\"notice\":\"sign_in\"", "\"signed_in\":true"), "the user signed in");
+    notice = wait_for(handle, "\"notice\":\"sign_in\"");
+    expect(notice != NULL && strstr(notice, "\"signed_in\":true") != NULL, "the user signed in");
+    calmirror_free(notice);
 
     expect_answer(handle, "{\"call\":\"sync\"}", "\"weather\":null");
     expect_answer(handle, "{\"call\":\"agenda\",\"days\":14}", "\"fresh\":true");
     expect_answer(handle, "{\"call\":\"hint\",\"user\":\"active\",\"battery\":false,\"network\":\"up\"}", "{\"ok\":");
 
+    notice = wait_for(handle, "\"notice\":\"change\"");
+    since = notice ? number(notice, "seq") : 0;
+    calmirror_free(notice);
     snprintf(text, sizeof text,
              "{\"call\":\"add\",\"subject\":\"Review in C\",\"start\":\"%sT10:00\",\"end\":\"%sT11:00\","
              "\"tz\":\"Europe/Berlin\"}",
@@ -101,8 +128,7 @@ static void use(calmirror_t handle) {
     expect(id != NULL, "an event was added");
     calmirror_free(answer);
     if (id == NULL) return;
-    snprintf(text, sizeof text, "\"event\":\"%s\"", id);
-    expect(wait_for(handle, "\"notice\":\"change\"", text), "the new event was told");
+    expect(is_told(handle, id, since), "the new event was told");
 
     snprintf(text, sizeof text, "{\"call\":\"show\",\"id\":\"%s\"}", id);
     expect_answer(handle, text, "\"subject\":\"Review in C\"");

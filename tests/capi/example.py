@@ -85,9 +85,12 @@ def main(library, config, data_dir):
     assert calendar.call("agenda", days=14)["fresh"]
     day = datetime.date.today() + datetime.timedelta(days=7)
     event = calendar.call("add", subject="Review in Python", start=f"{day}T12:00", end=f"{day}T13:00", tz="UTC")
-    while (notice := calendar.next_notice(30)) and notice.get("event") != event["id"]:
-        pass
-    assert notice, "the new event was not told"
+    read, is_told = 0, False
+    while not is_told and (notice := calendar.next_notice(30)):
+        if notice["notice"] == "change":
+            is_told = any(line["event"] == event["id"] for line in calendar.call("changes", since=read))
+            read = notice["seq"]
+    assert is_told, "the new event was not told"
     assert told.wait(30), "the callback was not called"
     assert calendar.call("show", id=event["id"])["subject"] == "Review in Python"
     calendar.call("remove", id=event["id"])

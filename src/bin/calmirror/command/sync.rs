@@ -353,6 +353,8 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
                 let _ = output.json_line(&of_account(account, presence_json(tick)));
             }
         }
+        // By another program, which has its answer.
+        Seen::SignIn(..) => {}
     });
     bar.clear();
     drop(door);
