@@ -97,6 +97,7 @@ const drawPicture = () => {
     const parts = hours.map((hour) => svg('g', { class: 'hour', 'aria-hidden': 'true' },
       svg('line', { x1: x(hour * 60), x2: x(hour * 60), y1: AXIS - 4, y2: height }),
       svg('text', { x: x(hour * 60), y: 12, 'text-anchor': hour === 0 ? 'start' : hour === 24 ? 'end' : 'middle' }, clock((hour * 60) % DAY_MINUTES))));
+    const texts = [];
     let isFirst = true;
     days.forEach((date, row) => {
       const top = AXIS + row * rowHeight + 2;
@@ -124,9 +125,11 @@ const drawPicture = () => {
         },
         svg('title', {}, sayStretch(stretch, date)),
         svg('rect', { class: `av-${segment.availability}`, x: start, y: top, width: length, height: lanes.presence, rx: 3 }),
-        isWeek ? null : svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length)),
-        svg('rect', { class: `calls ${calls}`, x: start, y: callsTop, width: length, height: lanes.calls, rx: 3 }),
-        isWeek ? null : svg('text', { class: `in-calls ${calls}`, x: start + 6, y: callsTop + 17 }, fit(calls === 'baseline' ? '' : target(segment.forwarding), length))));
+        svg('rect', { class: `calls ${calls}`, x: start, y: callsTop, width: length, height: lanes.calls, rx: 3 })));
+        if (!isWeek) {
+          texts.push(svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length)),
+            svg('text', { class: `in-calls ${calls}`, x: start + 6, y: callsTop + 17 }, fit(calls === 'baseline' ? '' : target(segment.forwarding), length)));
+        }
         isFirst = false;
       }
       if (date === now.date) parts.push(svg('line', { class: 'needle', x1: x(now.minutes), x2: x(now.minutes), y1: top - 3, y2: callsTop + lanes.calls + 2, 'aria-hidden': 'true' }));
@@ -134,7 +137,7 @@ const drawPicture = () => {
     const what = isWeek ? `${dateText(days[0], 'short')} – ${dateText(days[6], 'short')}` : dateText(from);
     const used = [...new Set(timeline.segments.map((segment) => segment.availability))];
     return [
-      svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': t('picture', what), onkeydown: walk }, ...parts),
+      svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': t('picture', what), onkeydown: walk }, ...parts, svg('g', { 'aria-hidden': 'true' }, ...texts)),
       h('p', { class: 'legend quiet' }, ...used.map((code) => h('span', {}, dot(code), av(code))), h('span', {}, t('picture_hint'))),
     ];
   });
