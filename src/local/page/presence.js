@@ -14,6 +14,7 @@ const NARROW = 560;
 const DAY_LANES = { presence: 34, calls: 26, gap: 6 };
 const WEEK_LANES = { presence: 16, calls: 8, gap: 3 };
 const LETTER = 7;
+const LETTER_BOLD = 9;
 
 const av = (code) => ({ busy: t('av_busy'), working_elsewhere: t('av_working_elsewhere'), offline: t('offline_presence') }[code] ?? word('', code));
 
@@ -75,7 +76,7 @@ const stretchesOf = (date) => state.timeline.segments.flatMap((segment) => {
 const sayStretch = ({ segment, from, to }, date) =>
   `${dateText(date, 'short')}, ${clock(from)} – ${clock(to % DAY_MINUTES)}: ${segment.profile}, ${av(segment.availability)}. ${t('calls')}: ${callsText(segment.forwarding)}`;
 
-const fit = (text, width) => (text.length * LETTER <= width - 10 ? text : '');
+const fit = (text, width, letter = LETTER) => (text.length * letter <= width - 12 ? text : '');
 
 const drawPicture = () => {
   const place = find('presence-picture');
@@ -83,7 +84,7 @@ const drawPicture = () => {
   const { timeline, mode, from, agenda } = state;
   const now = nowIn(agenda.time_zone);
   const days = mode === 'week' ? [0, 1, 2, 3, 4, 5, 6].map((n) => addDays(from, n)) : [from];
-  fill(place, [timeline, mode, from, width, now], () => {
+  fill(place, [timeline, mode, from, width, now, state.why?.key], () => {
     const isWeek = days.length > 1;
     const lanes = isWeek ? WEEK_LANES : DAY_LANES;
     const left = width < NARROW ? LABEL_NARROW : LABEL;
@@ -114,7 +115,7 @@ const drawPicture = () => {
         const calls = segment.forwarding === null || segment.forwarding === undefined ? 'baseline' : segment.forwarding.target === 'none' ? 'direct' : 'forwarded';
         const tell = () => askWhy(segment, date, stretch);
         parts.push(svg('g', {
-          class: 'stretch', role: 'button', tabindex: isFirst ? '0' : '-1', 'aria-label': sayStretch(stretch, date), 'data-key': `stretch-${date}-${stretch.from}`,
+          class: state.why?.key === `${date} ${stretch.from}` ? 'stretch chosen' : 'stretch', role: 'button', tabindex: isFirst ? '0' : '-1', 'aria-label': sayStretch(stretch, date), 'data-key': `stretch-${date}-${stretch.from}`,
           onclick: tell,
           onkeydown: (event) => {
             if (event.key === 'Enter' || event.key === ' ') {
@@ -127,7 +128,7 @@ const drawPicture = () => {
         svg('rect', { class: `av-${segment.availability}`, x: start, y: top, width: length, height: lanes.presence, rx: 3 }),
         svg('rect', { class: `calls ${calls}`, x: start, y: callsTop, width: length, height: lanes.calls, rx: 3 })));
         if (!isWeek) {
-          texts.push(svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length)),
+          texts.push(svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length, LETTER_BOLD)),
             svg('text', { class: `in-calls ${calls}`, x: start + 6, y: callsTop + 17 }, fit(calls === 'baseline' ? '' : target(segment.forwarding), length)));
         }
         isFirst = false;
@@ -173,12 +174,12 @@ const askWhy = async (segment, date, { from }) => {
   try {
     const why = await get('presence/why', isCurrent ? {} : { at: first });
     const known = await subjects([why.segment.reason.event, ...why.losers.map((loser) => loser.event)]);
-    state.why = { why, subjects: [...known], at: isCurrent ? t('now') : clock(from) };
+    state.why = { why, subjects: [...known], at: isCurrent ? t('now') : clock(from), key: `${date} ${from}` };
   } catch (error) {
     toast(error.message, true);
     return;
   }
-  drawWhy();
+  drawPresence();
 };
 
 const drawWhy = () => {
@@ -197,7 +198,7 @@ const drawWhy = () => {
     h('div', { class: 'head' }, h('h3', {}, t('why_title', segment.profile, at)),
       h('button', { class: 'plain', 'aria-label': t('close'), onclick: () => {
         state.why = null;
-        drawWhy();
+        drawPresence();
       } }, '✕')),
     h('dl', { class: 'facts' },
       line(t('decided_by'), word('layer_', segment.reason.layer)),
@@ -208,7 +209,7 @@ const drawWhy = () => {
     why.layers.length > 1 ? [h('h4', {}, t('layers')), h('ol', {}, ...why.layers.map((layer) =>
       h('li', {}, `${word('layer_', layer.layer)}: ${layer.profile}${layer.forwarding ? ` · ${t('forwarding_decides')}` : ''}`)))] : null,
     why.losers.length ? [h('h4', {}, t('losers')), h('ul', {}, ...why.losers.map((loser) =>
-      h('li', {}, [named(loser), loser.profile, loser.rule].filter(Boolean).join(' · '), h('span', { class: 'quiet' }, ` — ${loser.because}`))))] : null,
+      h('li', {}, [named(loser), loser.profile, loser.rule].filter(Boolean).join(' · '), h('span', { class: 'quiet' }, ` — ${word('because ', loser.because)}`))))] : null,
     why.command ? h('p', { class: 'quiet' }, t('command_line', why.command.channel, word('state_', why.command.state), why.command.attempts)) : null,
     why.as_of ? h('p', { class: 'quiet' }, t('as_of', ago(why.as_of))) : null));
 };

@@ -105,6 +105,27 @@ const DE = {
   normal: 'normal', personal: 'persönlich', confidential: 'vertraulich', low: 'niedrig', high: 'hoch', yes: 'ja', no: 'nein', loading: 'Lädt …', required_subject: 'Sagen Sie, worum es geht.', scope: 'Was',
 };
 
+// Why something does not speak; the engine says it in English.
+Object.assign(DE, {
+  "because its rule has a lower priority": 'seine Regel hat eine niedrigere Priorität',
+  "because its profile has a lower rank": 'sein Profil hat einen niedrigeren Rang',
+  "because it is only lead or tail time of its appointment": 'es ist nur Vor- oder Nachlauf seines Termins',
+  "because its rule comes later in the list": 'seine Regel steht weiter unten in der Liste',
+  "because it started earlier": 'es begann früher',
+  "because it is equal in all respects and comes later in a fixed order": 'es ist in allem gleich und kommt in einer festen Reihenfolge später',
+  "because a layer above speaks": 'eine Ebene darüber spricht',
+  "because it was dismissed by the manual choice": 'die Wahl von Hand hat es beendet',
+  "because it is a copy of a meeting that is counted already": 'es ist die Kopie einer Besprechung, die schon zählt',
+  "because the mirror is too old to believe that it begins": 'der Spiegel ist zu alt, um seinem Beginn zu trauen',
+  "because its rule does not claim this part of the day": 'seine Regel gilt nicht für diese Tageszeit',
+  "because it is too short": 'es ist zu kurz',
+  "because its rule names a profile that does not exist": 'seine Regel nennt ein Profil, das es nicht gibt',
+  "because its rule ignores it": 'seine Regel übergeht es',
+  "because no rule matches it": 'keine Regel passt',
+  "because its calendar is not the user's own and no rule names it": 'sein Kalender ist ein fremder, und keine Regel nennt ihn',
+  "because presence is switched off": 'Präsenz ist abgeschaltet',
+});
+
 const WORDS = { en: EN, de: DE };
 const STORED = 'calmirror-language';
 
@@ -132,8 +153,8 @@ export const speak = (name) => {
 // The text of a key with its values put in; a key that is not known shows itself.
 export const t = (key, ...values) =>
   (WORDS[current][key] ?? EN[key] ?? key).replace(/\{(\d)\}/g, (_, place) => String(values[place] ?? ''));
-export const knows = (key) => EN[key] !== undefined;
 // "1 attempt", "2 attempts".
 export const count = (key, number) => t(`${key}_${number === 1 ? 'one' : 'other'}`, number);
 // A word of the contract, or itself.
-export const word = (prefix, code) => (knows(`${prefix}${code}`) ? t(`${prefix}${code}`) : String(code).replaceAll('_', ' '));
+export const word = (prefix, code) =>
+  (WORDS[current][`${prefix}${code}`] ?? EN[`${prefix}${code}`] ?? String(code).replaceAll('_', ' '));
