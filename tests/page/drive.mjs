@@ -230,8 +230,9 @@ try {
     await page.locator('#banner p').waitFor({ state: 'detached' });
     notes.push(...await accessible(page, 'conflict'));
     await picture(page, 'conflict-light-wide', { fullPage: true });
-    await page.getByRole('button', { name: 'Keep mine' }).click();
-    await page.locator('#conflicts').waitFor({ state: 'hidden' });
+    await page.locator('#conflicts-list > ul').getByRole('button', { name: 'Keep mine' }).click();
+    await page.locator('#conflicts-list > ul').waitFor({ state: 'hidden' });
+    await page.locator('#conflicts-list', { hasText: 'Decided before (1)' }).waitFor();
     await sync();
     await page.locator('#outbox-list', { hasText: 'Everything is sent' }).waitFor();
     const { items: truth } = await server(`/truth?from=${today}T00:00:00Z&to=${today}T23:59:00Z`);
