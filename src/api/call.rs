@@ -502,6 +502,22 @@ impl Mirrors {
         self.with_look(account, None, |look| look.changes(call.since, limit.min(CHANGES_MAX)))
     }
 
+    /// The newest place of the change feed, and its lines after a place; `None` while there is no mirror.
+    ///
+    /// # Errors
+    /// `Mirror`.
+    pub fn feed(
+        &self,
+        account: &Effective,
+        call: ChangesCall,
+    ) -> Result<Option<(i64, Vec<ChangeLine>)>, Error> {
+        let limit = call.limit.map_or(CHANGES_MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        self.with_look(account, None, |look| {
+            let Some(mirror) = look.mirror else { return Ok(None) };
+            Ok(Some((mirror.newest_change()?, look.changes(call.since, limit.min(CHANGES_MAX))?)))
+        })
+    }
+
     /// The health of the account named, or of all. A mirror that cannot be read is its account's `last_error`.
     ///
     /// # Errors

@@ -1,16 +1,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::actuate::{Actuators, Surroundings};
-use crate::api::{Error, ErrorKind, SyncDone, mailbox_name};
+use crate::api::{Error, ErrorKind, SyncDone};
 use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
-use crate::engine::office::Fleet;
+use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
-use crate::flow::presence::{Keeper, policy};
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
@@ -20,14 +18,13 @@ use crate::flow::sign_in::{
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
-use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
-use crate::source::graph::{Graph, GraphSite};
-use crate::system::program_environment;
+use crate::ports::{Owner, Tokens, Vault, VaultError};
+use crate::source::graph::Graph;
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
-const MIRROR_FILE: &str = "mirror.db";
+pub(super) const MIRROR_FILE: &str = "mirror.db";
 /// Who must do what when a server refuses a fresh token of an application.
 pub const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
@@ -64,47 +61,26 @@ impl Desk {
         effective: Effective,
         data_dir: &Path,
         edges: &Edges,
-        fleet: Option<Arc<Fleet>>,
+        reach: Reach,
+        (zones, zone): (Arc<Zones>, Zone),
     ) -> Result<Desk, Error> {
-        check_policy(&effective)?;
+        let Reach { vault, session, graph, fleet } = reach;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
         let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(Error::from)?;
         if let Opening::Rebuilt { set_aside } = &opening {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
-        let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
-        let user = fleet.as_ref().and(effective.user.as_deref());
-        let site = GraphSite::new(&effective.graph_url.value, user)
-            .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
         if fleet.is_none() {
             vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         }
-        let session = Arc::new(Session::new(
-            sign_in_site(&effective),
-            edges.http.clone(),
-            edges.clock.clone(),
-            vault.clone() as Arc<dyn Vault>,
-        ));
-        let bearer: Arc<dyn Bearer> = match &fleet {
-            Some(fleet) => fleet.application.clone(),
-            None => session.clone(),
-        };
-        let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-        let graph = match &fleet {
-            Some(fleet) => graph.with_limits(fleet.limits.clone()),
-            None => graph,
-        };
-        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
-        let zone = zone_of(&effective, &zones);
-        let edges = edges.clone();
         let mirror = mirror.with_zones((*zones).clone());
         Ok(Desk {
             effective,
             folder,
-            edges,
+            edges: edges.clone(),
             mirror,
             session,
             fleet,
@@ -118,29 +94,6 @@ impl Desk {
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
-    }
-
-    /// Keeps this account's presence, beside whatever the desk does.
-    pub(super) fn keeper(&self) -> Keeper {
-        let settings = &self.effective.presence;
-        let around = Surroundings {
-            http: self.edges.http.clone(),
-            graph: Some(self.graph.clone()),
-            clock: self.edges.clock.clone(),
-            folder: self.folder.clone(),
-            environment: program_environment(),
-            zone: self.zone.clone(),
-            host: None,
-        };
-        Keeper {
-            account: mailbox_name(&self.effective).to_owned(),
-            user: self.effective.user.clone(),
-            path: self.folder.join(MIRROR_FILE),
-            policy: policy(settings, &self.zone),
-            actuators: Arc::new(Actuators::new(settings.actuators.as_deref().unwrap_or_default(), &around)),
-            entropy: self.edges.entropy.clone(),
-            clock: self.edges.clock.clone(),
-        }
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
@@ -539,15 +492,6 @@ pub fn sign_in_site(effective: &Effective) -> SignInSite {
         client_id: effective.client_id.clone(),
         scopes: qualified(&effective.scopes.value, &effective.graph_url.value),
     }
-}
-
-/// The account's own zone, else the system's, else UTC.
-fn zone_of(effective: &Effective, zones: &Zones) -> Zone {
-    [effective.time_zone.value.clone(), crate::system::time_zone_name()]
-        .into_iter()
-        .flatten()
-        .find_map(|name| zones.resolve(&name))
-        .unwrap_or_else(Zone::utc)
 }
 
 /// A national cloud reads a bare permission as one of the global Graph: there it is named with its own.

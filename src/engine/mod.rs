@@ -4,7 +4,11 @@
 //! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
 mod desk;
+mod notice;
 mod office;
+mod sign_in;
+mod switchboard;
+mod sync_call;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -24,8 +28,11 @@ use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
+pub use notice::{Heard, Hub, LOOK_EVERY, NOTICES_MAX, Notice, Subscription, What};
 use office::Office;
 pub use office::application_site;
+pub use sign_in::{Prompt, SignIn, Way};
+pub use sync_call::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
@@ -127,6 +134,8 @@ pub struct BrowserPrompt {
 /// What an evaluation of presence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresenceTick {
+    /// The profile shown; empty when there is no mirror yet.
+    pub profile: String,
     /// Whether something else is shown or forwarded than at the evaluation before.
     pub is_changed: bool,
     /// The commands that were sent.
@@ -155,7 +164,7 @@ impl From<Ticked> for PresenceTick {
                 Outcome::Refused(cause) | Outcome::Unclear(cause) => cause.kind(),
             },
         });
-        PresenceTick { is_changed: ticked.is_changed, sent: sent.collect() }
+        PresenceTick { sent: sent.collect(), profile: ticked.profile, is_changed: ticked.is_changed }
     }
 }
 
@@ -219,7 +228,11 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
-        let (handle, inbox) = watch::channel();
+        let mirrors = config
+            .accounts
+            .iter()
+            .map(|account| (account.name.as_str(), data_dir.join(&account.name).join(desk::MIRROR_FILE)));
+        let (handle, inbox) = watch::channel(Hub::new(mirrors));
         Ok(Engine {
             office: Office::new(config, data_dir, edges),
             runtime: workers.handle().clone(),
@@ -258,15 +271,22 @@ impl Engine {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<SyncReport, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, inbox, handle, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        let work = desk.sync(order, watch::Urgency::Asked, progress);
-        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
+        let mut progress = |seen: Progress| {
+            handle.notices().seen(Seen::Progress(account, &seen));
+            progress(seen);
+        };
+        let work = desk.sync(order, watch::Urgency::Asked, &mut progress);
+        let report = runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there"))
-        })
+        })?;
+        handle.notices().seen(Seen::Done(account, &report));
+        Ok(report)
     }
 
-    /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.
+    /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
+    /// what happens. A forwarding that was switched is given back at the end, if the policy says so.
     ///
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
@@ -291,8 +311,13 @@ impl Engine {
             Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
+        let Engine { desks, runtime, office, inbox, handle, .. } = self;
+        let notices = handle.notices();
+        let mut seen = |what: Seen<'_>| {
+            notices.seen(what);
+            seen(what);
+        };
+        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, &mut seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -337,6 +362,7 @@ impl Engine {
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
+        self.office.forget(account);
         desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
     }
 
@@ -346,10 +372,8 @@ impl Engine {
     /// A wrong account, or a mirror that cannot be used. What actuators say is in the answer.
     pub fn presence_tick(&mut self, account: &str, now_ms: i64) -> Result<PresenceTick, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, .. } = self;
-        let desk = desks.get(account).ok_or_else(|| unknown_account(account))?;
-        let keeper = desk.keeper();
-        let ticked = runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
+        let keeper = self.office.keeper(&self.office.effective(account)?)?;
+        let ticked = self.runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
         Ok(ticked.map(PresenceTick::from).unwrap_or_default())
     }
 
@@ -363,6 +387,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.handle.notices().close();
         for (name, desk) in std::mem::take(&mut self.desks) {
             if let Err(error) = desk.close() {
                 tracing::warn!(account = %name, error = %error, "the mirror was not closed in order; it will be checked");

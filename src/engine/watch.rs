@@ -10,13 +10,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::engine::desk::Desk;
+use crate::engine::notice::Hub;
 use crate::engine::office::Office;
-use crate::engine::{Edges, SyncOrder, SyncReport, Weather};
+use crate::engine::sign_in::{SignIn, Visit, Way};
+use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
+use crate::engine::{Edges, OtherMailbox, PresenceTick, SignOut, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
 use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
@@ -39,10 +43,14 @@ const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 pub enum Hint {
     /// A network came up.
     NetworkUp,
+    /// There is none any more.
+    NetworkDown,
     /// The machine woke up.
     Resumed,
     /// An edit was queued.
     Edited,
+    /// A profile was chosen by hand, a forwarding reported, a command answered, or the presence policy edited.
+    PresenceChanged,
     /// Somebody looks at the calendar, or nobody does.
     Hidden(bool),
     /// The machine runs on battery, or not.
@@ -63,7 +71,7 @@ pub(super) enum Urgency {
 }
 
 pub(super) enum Message {
-    Sync { account: String, order: SyncOrder, reply: oneshot::Sender<Result<SyncReport, Error>> },
+    Asked(Asked),
     Hint(Hint),
 }
 
@@ -95,13 +103,14 @@ impl Inbox {
 pub struct Handle {
     sender: mpsc::Sender<Message>,
     stop: Arc<watch::Sender<bool>>,
+    notices: Hub,
 }
 
-pub(super) fn channel() -> (Handle, Inbox) {
+pub(super) fn channel(notices: Hub) -> (Handle, Inbox) {
     let (sender, messages) = mpsc::channel(INBOX_MAX);
     let (stop, stopping) = watch::channel(false);
     let stop = Arc::new(stop);
-    (Handle { sender, stop: stop.clone() }, Inbox { messages, stopping, stop })
+    (Handle { sender, stop: stop.clone(), notices }, Inbox { messages, stopping, stop })
 }
 
 /// What is seen while an engine watches.
@@ -111,20 +120,56 @@ pub enum Seen<'s> {
     Progress(&'s str, &'s Progress),
     /// A sync of an account ended like this.
     Done(&'s str, &'s SyncReport),
+    /// An evaluation of an account's presence changed what is shown, or sent commands.
+    Presence(&'s str, &'s PresenceTick),
 }
 
 impl Handle {
+    /// Where to subscribe to what happens.
+    pub fn notices(&self) -> &Hub {
+        &self.notices
+    }
+
     /// Asks for a sync and waits for its end.
     ///
     /// # Errors
     /// As [`crate::engine::Engine::sync`]; `Busy` when too many callers wait or the engine stops.
     pub async fn sync(&self, account: &str, order: SyncOrder) -> Result<SyncReport, Error> {
         let (reply, answer) = oneshot::channel();
-        let message = Message::Sync { account: account.to_owned(), order, reply };
-        self.sender.try_send(message).map_err(|_| {
-            Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
-        })?;
-        answer.await.map_err(|_| Error::new(ErrorKind::Busy, "the engine is stopping"))?
+        self.ask(account, Errand::Sync(order, reply))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Begins to sign a user in; blocks until there is something to show. The other accounts are kept in step
+    /// meanwhile. Dropping the answer gives up.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_in`] and [`crate::engine::Engine::sign_in_with_browser`]; `Busy` as
+    /// [`Handle::sync`].
+    pub fn sign_in(&self, account: &str, way: Way, other: OtherMailbox) -> Result<SignIn, Error> {
+        let (visit, begun) = SignIn::plan(way, other);
+        self.ask(account, Errand::Visit(visit))?;
+        begun.begin()
+    }
+
+    /// Forgets the tokens of an account, and its mirror when asked.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_out`]; `Busy` as [`Handle::sync`].
+    pub async fn sign_out(&self, account: &str, what: SignOut) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(account, Errand::Visit(Visit::SignOut { what, reply }))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    fn ask(&self, account: &str, errand: Errand) -> Result<(), Error> {
+        let asked = Asked { account: account.to_owned(), errand };
+        self.sender.try_send(Message::Asked(asked)).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
+            }
+        })
     }
 
     /// Tells what the host knows. Dropped when the queue is full: the next poll comes anyway.
@@ -133,7 +178,8 @@ impl Handle {
     }
 
     /// Makes [`crate::engine::Engine::watch`] return at once, also in the middle of a sync or a pause: what is
-    /// written is whole, and the next sync goes on from there. Also ends an [`crate::engine::Engine::sync`].
+    /// written is whole, and the next sync goes on from there. Only for a forwarding that is to be given back it is
+    /// waited some seconds. Also ends an [`crate::engine::Engine::sync`].
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -144,8 +190,10 @@ impl Handle {
 pub struct WatchReport {
     /// How often the engine woke up, for whatever reason.
     pub wake_ups: u64,
-    /// Of these, polls.
+    /// Polls.
     pub polls: u64,
+    /// Evaluations of presence.
+    pub evaluations: u64,
 }
 
 /// When an account is next looked at.
@@ -174,11 +222,28 @@ impl Seat {
 /// Who waits for the end of a sync.
 type Reply = oneshot::Sender<Result<SyncReport, Error>>;
 
-/// A sync that somebody asked for.
-struct Asked {
+/// What somebody asked for.
+pub(super) struct Asked {
     account: String,
-    order: SyncOrder,
-    reply: Reply,
+    errand: Errand,
+}
+
+enum Errand {
+    Sync(SyncOrder, Reply),
+    Visit(Visit),
+}
+
+impl Errand {
+    fn refuse(self, error: Error) {
+        match self {
+            Errand::Sync(_, reply) => drop(reply.send(Err(error))),
+            Errand::Visit(visit) => visit.refuse(error),
+        }
+    }
+}
+
+pub(super) fn stopping() -> Error {
+    Error::new(ErrorKind::Busy, "the engine is stopping")
 }
 
 /// One turn of an account that ended.
@@ -194,6 +259,8 @@ enum TurnEnd {
     Done(Box<Result<SyncReport, Error>>),
     /// Others waited; it goes on from the page it has committed.
     Sliced,
+    /// Somebody signed in or out.
+    Visited,
 }
 
 type Watcher<'s> = Mutex<&'s mut (dyn FnMut(Seen<'_>) + Send)>;
@@ -239,8 +306,10 @@ pub(super) async fn run(
         let desk = tokio::sync::Mutex::new(desks.remove(&name));
         (name, Seat { desk })
     };
+    let mut switchboard = Switchboard::open(office, &accounts, office.edges.clock.now_ms());
     let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
-    let report = keep_in_step(office, &seats, inbox, &Mutex::new(seen)).await;
+    let report = keep_in_step(office, &seats, &mut switchboard, inbox, &Mutex::new(seen)).await;
+    switchboard.shut_down(office.edges.clock.now_ms()).await;
     desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
     report
 }
@@ -248,6 +317,7 @@ pub(super) async fn run(
 async fn keep_in_step(
     office: &Office,
     seats: &BTreeMap<String, Seat>,
+    switchboard: &mut Switchboard,
     inbox: &mut Inbox,
     seen: &Watcher<'_>,
 ) -> WatchReport {
@@ -262,8 +332,10 @@ async fn keep_in_step(
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
     let others_wait = AtomicBool::new(false);
-    let mut running = FuturesUnordered::new();
-    let mut was_asleep = true;
+    let mut running: FuturesUnordered<LocalBoxFuture<'_, Turn>> = FuturesUnordered::new();
+    let mut evaluating = FuturesUnordered::new();
+    // It began, which is as good as waking up.
+    report.wake_ups += 1;
     loop {
         if inbox.takes_stop() {
             return report;
@@ -274,73 +346,115 @@ async fn keep_in_step(
         for schedule in schedules.values_mut() {
             schedule.next_at_ms = schedule.next_at_ms.min(latest_ms);
         }
+        let due = switchboard.due(now_ms);
+        report.evaluations = report.evaluations.saturating_add(u64::try_from(due.len()).unwrap_or(0));
+        evaluating.extend(due);
         while running.len() < MAILBOXES_AT_ONCE {
-            let (account, order, reply) = match next_asked(&mut asked, &schedules) {
-                Some(Asked { account, order, reply }) => (account, order, Some(reply)),
+            let (account, errand) = match next_asked(&mut asked, &schedules) {
+                Some(Asked { account, errand }) => (account, Some(errand)),
                 None => match longest_waiting(&schedules, now_ms) {
-                    Some(account) => (account, SyncOrder::default(), None),
+                    Some(account) => (account, None),
                     None => break,
                 },
             };
             let (Some(seat), Some(schedule)) = (seats.get(&account), schedules.get_mut(&account)) else {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(super::unknown_account(&account)));
+                if let Some(errand) = errand {
+                    errand.refuse(super::unknown_account(&account));
                 }
                 continue;
             };
             schedule.is_running = true;
+            let (order, reply) = match errand {
+                None => (SyncOrder::default(), None),
+                Some(Errand::Sync(order, reply)) => (order, Some(reply)),
+                Some(Errand::Visit(visit)) => {
+                    running.push(Box::pin(receive(office, seat, account, visit)));
+                    continue;
+                }
+            };
             let is_woken = schedule.is_woken;
-            if reply.is_none() {
-                report.polls += 1;
-                report.wake_ups += u64::from(std::mem::take(&mut was_asleep));
-            }
+            report.polls += u64::from(reply.is_none());
             let urgency = match (&reply, is_woken) {
                 (Some(_), _) => Urgency::Asked,
                 (None, true) => Urgency::Woken,
                 (None, false) => Urgency::Polled,
             };
-            running.push(turn(office, seat, account, (order, urgency), reply, seen, &others_wait));
+            let turn = turn(office, seat, account, (order, urgency), reply, seen, &others_wait);
+            running.push(Box::pin(turn));
         }
         let next_at_ms = next_due(&schedules);
         let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
         others_wait.store(has_due || !asked.is_empty(), Ordering::Relaxed);
-        let wait = match next_at_ms {
+        let poll_at_ms = match next_at_ms {
             // All places are taken: the next that is free wakes us.
             Some(_) if has_due => None,
-            Some(next_at_ms) => u64::try_from(next_at_ms.saturating_sub(now_ms)).ok(),
-            None if running.is_empty() => u64::try_from(SLEEP_MAX.as_millis()).ok(),
+            Some(next_at_ms) => Some(next_at_ms),
+            None if running.is_empty() => Some(latest_ms),
             None => None,
         };
-        let wait = wait.map(Duration::from_millis);
-        match inbox.next(edges, wait, asked.len() < INBOX_MAX, &mut running).await {
+        let wake = Wake {
+            at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
+            follows_clock: !switchboard.is_empty(),
+        };
+        match inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await {
             Next::Stop => return report,
-            Next::Time => was_asleep = true,
+            Next::Time { has_jumped } => {
+                report.wake_ups += 1;
+                if has_jumped {
+                    // It may have slept, and be elsewhere.
+                    let now_ms = edges.clock.now_ms();
+                    switchboard.want_all(now_ms);
+                    for schedule in schedules.values_mut() {
+                        schedule.is_woken = true;
+                        schedule.next_at_ms = schedule.next_at_ms.min(now_ms);
+                    }
+                }
+            }
+            Next::Evaluated(evaluated) => {
+                let account = evaluated.account.clone();
+                if let Some(tick) = switchboard.note(evaluated, edges.clock.now_ms()) {
+                    tell(seen, Seen::Presence(&account, &tick));
+                }
+            }
             Next::Message(Message::Hint(Hint::Edited)) => {
                 report.wake_ups += 1;
-                let soon_ms = edges.clock.now_ms().saturating_add(in_ms(AFTER_EDIT));
+                let now_ms = edges.clock.now_ms();
+                switchboard.want_all(now_ms.saturating_add(SETTLED_MS));
+                let soon_ms = now_ms.saturating_add(in_ms(AFTER_EDIT));
                 for (name, schedule) in &mut schedules {
                     if seats.get(name).is_some_and(|seat| seat.may_have_edits()) {
                         schedule.next_at_ms = schedule.next_at_ms.min(soon_ms);
                     }
                 }
             }
+            Next::Message(Message::Hint(Hint::PresenceChanged)) => {
+                report.wake_ups += 1;
+                switchboard.want_all(edges.clock.now_ms());
+            }
             Next::Message(Message::Hint(hint)) => {
                 report.wake_ups += 1;
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
+                if matches!(hint, Hint::NetworkUp | Hint::Resumed) {
+                    switchboard.want_all(now_ms);
+                }
                 for schedule in schedules.values_mut() {
                     schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
-                    let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
-                    schedule.next_at_ms = schedule.next_at_ms.min(latest);
+                    let by_hints_ms = now_ms.saturating_add(by_hints);
+                    schedule.next_at_ms = match hint {
+                        // A host that is wrong costs a slow poll, not the mirror.
+                        Hint::NetworkDown => schedule.next_at_ms.max(by_hints_ms),
+                        _ if is_due => schedule.next_at_ms.min(now_ms),
+                        _ => schedule.next_at_ms.min(by_hints_ms),
+                    };
                 }
             }
-            Next::Message(Message::Sync { account, order, reply }) => {
+            Next::Message(Message::Asked(what)) => {
                 report.wake_ups += 1;
-                asked.push_back(Asked { account, order, reply });
+                asked.push_back(what);
             }
             Next::Turn(Turn { account, reply, end, due_ms }) => {
-                was_asleep = false;
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
                 }
@@ -350,10 +464,20 @@ async fn keep_in_step(
                     // Due again at once, behind everybody who has waited longer.
                     TurnEnd::Sliced => {
                         schedule.next_at_ms = edges.clock.now_ms();
+                        switchboard.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
+                        continue;
+                    }
+                    TurnEnd::Visited => {
+                        schedule.failures = 0;
+                        schedule.is_woken = true;
+                        schedule.next_at_ms = edges.clock.now_ms();
                         continue;
                     }
                     TurnEnd::Done(answer) => *answer,
                 };
+                if let Some(pause_ms) = evaluation_after(schedule, answer.as_ref().ok()) {
+                    switchboard.want(&account, edges.clock.now_ms().saturating_add(pause_ms));
+                }
                 match &answer {
                     Ok(done) => tell(seen, Seen::Done(&account, done)),
                     Err(error) if reply.is_none() => {
@@ -368,6 +492,20 @@ async fn keep_in_step(
                 }
             }
         }
+    }
+}
+
+/// How long after a sync presence is evaluated, if it may depend on what the sync did: a mirror without news is only
+/// younger, and that is read when its age counts.
+fn evaluation_after(schedule: &Schedule, answer: Option<&SyncReport>) -> Option<i64> {
+    let report = answer?;
+    let done = &report.done;
+    let news = done.upserted + done.removed + done.pushed + done.parked + done.conflicts;
+    let is_back = report.weather.is_none() && (schedule.failures > 0 || schedule.is_woken);
+    match (news > 0, is_back) {
+        (true, _) => Some(SETTLED_MS),
+        (false, true) => Some(0),
+        (false, false) => None,
     }
 }
 
@@ -435,6 +573,11 @@ async fn turn(
     Turn { account, reply, end, due_ms }
 }
 
+async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit) -> Turn {
+    visit.run(office, &account, &mut *seat.desk.lock().await).await;
+    Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None }
+}
+
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
 async fn close(account: &str, seat: &Seat) {
     let open = seat.desk.lock().await.take();
@@ -446,32 +589,52 @@ async fn close(account: &str, seat: &Seat) {
 enum Next {
     Stop,
     Message(Message),
+    Evaluated(Evaluated),
     Turn(Turn),
-    Time,
+    /// `has_jumped`: the wall clock was set, or the machine slept.
+    Time {
+        has_jumped: bool,
+    },
+}
+
+/// When to wake.
+#[derive(Clone, Copy)]
+struct Wake {
+    at_ms: Option<i64>,
+    /// A change of the wall clock matters meanwhile.
+    follows_clock: bool,
 }
 
 impl Inbox {
-    /// The next thing to do: what came in, a turn that ended, or that `wait` is over.
-    async fn next<F: Future<Output = Turn>>(
+    /// The next thing to do: what came in, an evaluation or a turn that ended, or that it is time.
+    async fn next<E: Future<Output = Evaluated>, F: Future<Output = Turn>>(
         &mut self,
         edges: &Edges,
-        wait: Option<Duration>,
+        wake: Wake,
         takes_messages: bool,
+        evaluating: &mut FuturesUnordered<E>,
         running: &mut FuturesUnordered<F>,
     ) -> Next {
         let sleep = async {
-            match wait {
-                Some(wait) if wait.is_zero() => {}
-                Some(wait) => edges.clock.sleep(wait).await,
-                None => std::future::pending().await,
+            let Some(at_ms) = wake.at_ms else { return std::future::pending().await };
+            let wait_ms = at_ms.saturating_sub(edges.clock.now_ms());
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+            match wake.follows_clock {
+                _ if wait.is_zero() => false,
+                true => edges.clock.until(at_ms).await,
+                false => {
+                    edges.clock.sleep(wait).await;
+                    false
+                }
             }
         };
         let next = tokio::select! {
             biased;
             _ = self.stopping.wait_for(|stops| *stops) => Next::Stop,
             Some(message) = self.messages.recv(), if takes_messages => Next::Message(message),
+            Some(evaluated) = evaluating.next(), if !evaluating.is_empty() => Next::Evaluated(evaluated),
             Some(turn) = running.next(), if !running.is_empty() => Next::Turn(turn),
-            () = sleep => Next::Time,
+            has_jumped = sleep => Next::Time { has_jumped },
         };
         if matches!(next, Next::Stop) {
             self.stop.send_replace(false);
@@ -492,9 +655,16 @@ impl Inbox {
 /// Notes a hint. Answers whether polling is due at once.
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
-        Hint::NetworkUp | Hint::Resumed => true,
-        // Concerns the accounts that have one: seen to by the caller.
-        Hint::Edited => false,
+        Hint::NetworkUp | Hint::Resumed => {
+            hints.is_cut_off = false;
+            true
+        }
+        Hint::NetworkDown => {
+            hints.is_cut_off = true;
+            false
+        }
+        // Concern the accounts that have one: seen to by the caller.
+        Hint::Edited | Hint::PresenceChanged => false,
         Hint::Hidden(is_hidden) => {
             hints.is_hidden = is_hidden;
             !is_hidden

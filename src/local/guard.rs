@@ -74,6 +74,22 @@ pub(super) fn judge(door: &Doorkeeper<'_>, method: &Method, path: &str, headers:
     }
 }
 
+/// Judges a request that came over the socket of the data directory: the system says that a process of our user asks, so
+/// that no token is needed. Browsers cannot be made to come this way; what names a foreign host or any page is refused.
+pub(super) fn judge_neighbour(headers: &HeaderMap) -> Judgement {
+    let mut hosts = headers.get_all(HOST).iter();
+    let is_ours = hosts.next().and_then(|host| host.to_str().ok()).is_some_and(|host| {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        name.eq_ignore_ascii_case("localhost")
+            || name.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    });
+    match (is_ours && hosts.next().is_none(), headers.contains_key(ORIGIN)) {
+        (false, _) => Judgement::ForeignHost,
+        (true, true) => Judgement::ForeignOrigin,
+        (true, false) => Judgement::Welcome,
+    }
+}
+
 /// The session that a browser shows; `None` for none or several.
 pub(super) fn session_of(headers: &HeaderMap, address: SocketAddr) -> Option<&str> {
     let name = cookie_name(address.port());

@@ -11,10 +11,13 @@
 mod announce;
 mod guard;
 mod page;
+mod patience;
 mod problem;
 mod route;
 mod serve;
+mod stream;
 
 pub use announce::{Announcement, ENGINE_FILE};
-pub use route::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use serve::{Door, Listen};
+
+pub use crate::engine::{SyncAnswer, SyncCall, WeatherAnswer};

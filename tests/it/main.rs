@@ -9,8 +9,11 @@
 
 mod actuate;
 mod application;
+#[cfg(unix)]
+mod capi;
 mod cli;
 mod config;
+mod door;
 mod edits;
 mod emulator;
 mod engine;

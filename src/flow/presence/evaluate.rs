@@ -46,6 +46,8 @@ pub struct Ticked {
     pub at_ms: i64,
     /// When to evaluate again.
     pub next_wake_ms: i64,
+    /// The profile shown.
+    pub profile: String,
     /// Whether something else is shown or forwarded than at the evaluation before.
     pub is_changed: bool,
     /// The commands that were sent, and what became of them.
@@ -88,12 +90,15 @@ impl Keeper {
                 sent.extend(self.send(&mut editor, channel, &decided).await?);
             }
         }
-        let inputs = reader.presence_channels()?;
-        let next_due =
-            inputs.iter().filter(|row| !row.is_handed).filter_map(|row| row.state.next_due_ms()).min();
-        let wake_ms = decided.timeline.next_wake_ms(decided.now_ms);
+        // What nobody carries out any more is not due: it is owed until somebody does.
+        let channels = reader.presence_channels()?;
+        let waits = |row: &&ChannelRow| !row.is_handed && self.actuators.reaches(row.state.channel);
+        let next_due = channels.iter().filter(waits).filter_map(|row| row.state.next_due_ms()).min();
+        let Decided { now_ms: at_ms, timeline } = decided;
+        let wake_ms = timeline.next_wake_ms(at_ms);
         let next_wake_ms = next_due.map_or(wake_ms, |due_ms| due_ms.min(wake_ms));
-        Ok(Some(Ticked { at_ms: decided.now_ms, next_wake_ms, is_changed, sent }))
+        let profile = timeline.at(at_ms).map(|segment| segment.profile.to_string()).unwrap_or_default();
+        Ok(Some(Ticked { at_ms, next_wake_ms, profile, is_changed, sent }))
     }
 
     /// What stops the program does to the forwarding: gives it back, or leaves the release owed.

@@ -66,7 +66,7 @@ impl Serve {
         output.flush()?;
         let report = engine.watch(&mut |seen| tracing::debug!(?seen, "watching"))?;
         tracing::info!(wake_ups = report.wake_ups, polls = report.polls, "stopped");
-        drop(door);
+        engine.runtime().block_on(door.close());
         Ok(0)
     }
 }
