@@ -66,7 +66,7 @@ const person = async ({ theme = 'light', width = 1280, height = 900, locale = 'e
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   const [problems, foreign] = [[], []];
-  page.on('console', (message) => { if (message.type() === 'error') problems.push(message.text()); });
+  page.on('console', (message) => { if (message.type() === 'error') problems.push(`${message.text()} ${message.location().url}`); });
   page.on('pageerror', (error) => problems.push(String(error)));
   page.on('request', (request) => { if (new URL(request.url()).host !== address) foreign.push(request.url()); });
   page.on('dialog', (dialog) => dialog.accept());
@@ -230,9 +230,9 @@ try {
     await page.locator('#banner p').waitFor({ state: 'detached' });
     notes.push(...await accessible(page, 'conflict'));
     await picture(page, 'conflict-light-wide', { fullPage: true });
-    await page.locator('#conflicts-list > ul').getByRole('button', { name: 'Keep mine' }).click();
-    await page.locator('#conflicts-list > ul').waitFor({ state: 'hidden' });
-    await page.locator('#conflicts-list', { hasText: 'Decided before (1)' }).waitFor();
+    await page.locator('#conflicts').getByRole('button', { name: 'Keep mine' }).click();
+    await page.locator('#conflicts').waitFor({ state: 'hidden' });
+    await page.locator('#decided', { hasText: 'Conflicts decided before: 1' }).waitFor();
     await sync();
     await page.locator('#outbox-list', { hasText: 'Everything is sent' }).waitFor();
     const { items: truth } = await server(`/truth?from=${today}T00:00:00Z&to=${today}T23:59:00Z`);

@@ -2,7 +2,7 @@
 import { get, post, remove } from './ask.js';
 import { fill, find, h, svg, toast } from './draw.js';
 import { act, state } from './state.js';
-import { ago, addDays, clock, dateOf, dateText, minutesOf, nowIn, stampText, timeText } from './time.js';
+import { addDays, clock, dateOf, dateText, minutesOf, nowIn, since, stampText, timeText } from './time.js';
 import { t, word } from './words.js';
 
 const DAY_MINUTES = 1_440;
@@ -211,10 +211,11 @@ const drawWhy = () => {
     why.losers.length ? [h('h4', {}, t('losers')), h('ul', {}, ...why.losers.map((loser) =>
       h('li', {}, [named(loser), loser.profile, loser.rule].filter(Boolean).join(' · '), h('span', { class: 'quiet' }, ` — ${word('because ', loser.because)}`))))] : null,
     why.command ? h('p', { class: 'quiet' }, t('command_line', why.command.channel, word('state_', why.command.state), why.command.attempts)) : null,
-    why.as_of ? h('p', { class: 'quiet' }, t('as_of', ago(why.as_of))) : null));
+    why.as_of ? h('p', { class: 'quiet' }, t('as_of', since(why.as_of, nowIn(state.agenda.time_zone).date))) : null));
 };
 
 export const drawPresence = () => {
+  find('presence').hidden = !state.presence || !state.timeline;
   if (!state.presence || !state.timeline || !state.agenda) return;
   drawNow();
   drawChoice();

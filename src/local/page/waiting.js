@@ -79,15 +79,15 @@ export const drawWaiting = () => {
   const minute = nowIn(state.agenda.time_zone);
   const open = state.conflicts.filter((item) => item.resolution === null);
   const decided = state.conflicts.filter((item) => item.resolution !== null).slice(0, DECIDED_MAX);
-  const place = find('conflicts-list');
+  find('conflicts').hidden = open.length === 0;
+  fill(find('conflicts-list'), [open, minute], () => h('ul', { class: 'cards' }, ...open.map(conflict)));
+  // What a policy or somebody decided can be turned round.
+  const place = find('decided');
   const isOpened = place.querySelector('details')?.open;
-  find('conflicts').hidden = open.length + decided.length === 0;
-  fill(place, [open, decided, minute], () => [
-    h('ul', { class: 'cards' }, ...open.map(conflict)),
-    // What a policy or somebody decided can be turned round.
-    decided.length ? h('details', { open: isOpened }, h('summary', { 'data-key': 'decided' }, t('decided_before', decided.length)),
-      h('ul', { class: 'cards' }, ...decided.map(conflict))) : null,
-  ]);
+  fill(place, [decided, minute], () => (decided.length
+    ? h('details', { open: isOpened }, h('summary', { 'data-key': 'decided' }, t('decided_before', decided.length)),
+      h('ul', { class: 'cards' }, ...decided.map(conflict)))
+    : []));
   fill(find('outbox-list'), [state.outbox, minute], () => (state.outbox.length
     ? h('ul', { class: 'cards' }, ...state.outbox.map(edit))
     : h('p', { class: 'quiet' }, t('outbox_empty'))));
