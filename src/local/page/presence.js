@@ -92,7 +92,9 @@ const drawPicture = () => {
     const height = AXIS + days.length * rowHeight + 4;
     const scale = (width - left - 1) / DAY_MINUTES;
     const x = (minutes) => left + minutes * scale;
-    const every = width < NARROW ? 6 : 3;
+    // Labels with AM and PM need more room.
+    const room = (width - left) / (clock(0).length * LETTER + 14);
+    const every = room >= 8 ? 3 : room >= 4 ? 6 : 12;
     const hours = [];
     for (let hour = 0; hour <= 24; hour += every) hours.push(hour);
     const parts = hours.map((hour) => svg('g', { class: 'hour', 'aria-hidden': 'true' },
