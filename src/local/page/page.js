@@ -6,7 +6,7 @@ import { addEvent } from './event.js';
 import { drawHealth } from './health.js';
 import { drawPresence } from './presence.js';
 import { act, onRefresh, state } from './state.js';
-import { addDays, ago, monday, nowIn } from './time.js';
+import { addDays, ago, monday, nowIn, since } from './time.js';
 import { drawWaiting } from './waiting.js';
 import { language, speak, t } from './words.js';
 
@@ -27,17 +27,17 @@ const draw = () => {
 
 const drawBanner = () => {
   const { trouble, account, agenda, answeredAt } = state;
-  const since = agenda?.as_of ? ago(agenda.as_of) : null;
+  const age = agenda?.as_of ? since(agenda.as_of, nowIn(agenda.time_zone).date) : null;
   let text = null;
   let kind = 'warn';
   if (trouble instanceof Refused && trouble.status === 401) [text, kind] = [t('session_over'), 'bad'];
   else if (trouble instanceof Silence) [text, kind] = [t('engine_gone', answeredAt ? ago(new Date(answeredAt).toISOString()) : t('never')), 'bad'];
   else if (trouble) [text, kind] = [trouble.message, 'bad'];
   else if (account && !account.signed_in) text = t('not_signed_in');
-  else if (agenda && !since) text = account?.attempted_at && account.network === 'offline' ? `${t('net_offline')}. ${t('never_pulled')}` : t('never_pulled');
-  else if (account?.network === 'throttled') text = t('is_throttled', account.throttled_until ? ago(account.throttled_until) : '…', since);
-  else if (account?.network === 'offline' && account.attempted_at) text = t('is_offline', since);
-  else if (agenda && !agenda.fresh) text = t('is_old', since);
+  else if (agenda && !age) text = account?.attempted_at && account.network === 'offline' ? `${t('net_offline')}. ${t('never_pulled')}` : t('never_pulled');
+  else if (account?.network === 'throttled') text = t('is_throttled', account.throttled_until ? ago(account.throttled_until) : '…', age);
+  else if (account?.network === 'offline' && account.attempted_at) text = t('is_offline', age);
+  else if (agenda && !agenda.fresh) text = t('is_old', age);
   document.body.classList.toggle('silent', Boolean(trouble));
   fill(find('banner'), [text, kind], () => (text ? h('p', { class: kind }, text) : []));
 };
@@ -58,6 +58,12 @@ const drawAccounts = () => {
   fill(find('account'), names, () => names.map((name) => h('option', { value: name }, name)));
   find('account').value = state.account?.name ?? '';
 };
+
+// An account without a policy shows no presence; the rest is shown all the same.
+const unlessRefused = (asking) => asking.catch((error) => {
+  if (error instanceof Refused && error.status !== 401) return null;
+  throw error;
+});
 
 let asked = 0;
 
@@ -83,7 +89,7 @@ const refresh = async () => {
     const range = { from: state.from, to: addDays(state.from, days) };
     const answers = await Promise.all([
       get('agenda', { day: state.from, days }),
-      get('presence'), get('presence/timeline', range), get('outbox'), get('conflicts'), get('reminders', { within: '24h' }),
+      unlessRefused(get('presence')), unlessRefused(get('presence/timeline', range)), get('outbox'), get('conflicts'), get('reminders', { within: '24h' }),
     ]);
     if (mine !== asked) return;
     [state.agenda, state.presence, state.timeline, state.outbox, state.conflicts, state.reminders] = answers;
@@ -104,28 +110,35 @@ const refreshSoon = () => {
   }, GATHER_MS);
 };
 
-// Live: the engine says that something changed. Where it cannot, the page asks now and then.
+// Live: the engine says that something changed. Where it cannot, the page asks now and then. A page that nobody looks
+// at does neither: a browser opens six connections to one address, and a stream holds one.
 let stream;
+let again;
 let poll;
 const setPolling = (isOn) => {
-  if (isOn) poll ??= setInterval(refresh, POLL_MS);
-  else {
-    clearInterval(poll);
-    poll = undefined;
-  }
+  clearInterval(poll);
+  poll = isOn ? setInterval(refresh, POLL_MS) : undefined;
+};
+const silence = () => {
+  clearTimeout(again);
+  stream?.close();
+  setPolling(false);
 };
 const listen = () => {
-  stream?.close();
-  stream = new EventSource(address('stream'));
-  stream.addEventListener('open', () => {
+  silence();
+  setPolling(true);
+  const mine = new EventSource(address('stream'));
+  stream = mine;
+  mine.addEventListener('open', () => {
     setPolling(false);
     refreshSoon();
   });
-  for (const name of ['change', 'presence', 'reminder', 'sync']) stream.addEventListener(name, refreshSoon);
-  stream.addEventListener('error', () => {
-    setPolling(true);
+  for (const name of ['change', 'presence', 'reminder', 'sync', 'gap']) mine.addEventListener(name, refreshSoon);
+  mine.addEventListener('error', () => {
+    if (mine !== stream) return;
+    if (!poll) setPolling(true);
     refreshSoon();
-    if (stream.readyState === EventSource.CLOSED) setTimeout(listen, STREAM_AGAIN_MS);
+    if (mine.readyState === EventSource.CLOSED) again = setTimeout(listen, STREAM_AGAIN_MS);
   });
 };
 
@@ -198,13 +211,22 @@ find('account').addEventListener('change', (event) => {
 window.addEventListener('online', refreshSoon);
 window.addEventListener('resize', () => drawPresence());
 document.addEventListener('visibilitychange', () => {
-  if (!document.hidden) refreshSoon();
+  if (document.hidden) {
+    silence();
+    return;
+  }
+  refreshSoon();
+  listen();
 });
 
 onRefresh(refresh);
 drawFrame();
 await refresh();
-setPolling(true);
 listen();
 // The marks of "now", and the words that say how old something is.
-setInterval(() => (state.trouble || state.follows ? refresh() : draw()), TICK_MS);
+setInterval(() => {
+  if (document.hidden) return;
+  const isLater = state.follows && state.from && (state.mode === 'week' ? monday(today()) : today()) !== state.from;
+  if (isLater) refresh();
+  else draw();
+}, TICK_MS);

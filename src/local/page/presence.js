@@ -2,7 +2,7 @@
 import { get, post, remove } from './ask.js';
 import { fill, find, h, svg, toast } from './draw.js';
 import { act, state } from './state.js';
-import { ago, addDays, clock, dateOf, dateText, minutesOf, nowIn, stampText, timeText } from './time.js';
+import { addDays, clock, dateOf, dateText, minutesOf, nowIn, since, stampText, timeText } from './time.js';
 import { t, word } from './words.js';
 
 const DAY_MINUTES = 1_440;
@@ -14,6 +14,7 @@ const NARROW = 560;
 const DAY_LANES = { presence: 34, calls: 26, gap: 6 };
 const WEEK_LANES = { presence: 16, calls: 8, gap: 3 };
 const LETTER = 7;
+const LETTER_BOLD = 9;
 
 const av = (code) => ({ busy: t('av_busy'), working_elsewhere: t('av_working_elsewhere'), offline: t('offline_presence') }[code] ?? word('', code));
 
@@ -75,7 +76,7 @@ const stretchesOf = (date) => state.timeline.segments.flatMap((segment) => {
 const sayStretch = ({ segment, from, to }, date) =>
   `${dateText(date, 'short')}, ${clock(from)} – ${clock(to % DAY_MINUTES)}: ${segment.profile}, ${av(segment.availability)}. ${t('calls')}: ${callsText(segment.forwarding)}`;
 
-const fit = (text, width) => (text.length * LETTER <= width - 10 ? text : '');
+const fit = (text, width, letter = LETTER) => (text.length * letter <= width - 12 ? text : '');
 
 const drawPicture = () => {
   const place = find('presence-picture');
@@ -83,7 +84,7 @@ const drawPicture = () => {
   const { timeline, mode, from, agenda } = state;
   const now = nowIn(agenda.time_zone);
   const days = mode === 'week' ? [0, 1, 2, 3, 4, 5, 6].map((n) => addDays(from, n)) : [from];
-  fill(place, [timeline, mode, from, width, now], () => {
+  fill(place, [timeline, mode, from, width, now, state.why?.key], () => {
     const isWeek = days.length > 1;
     const lanes = isWeek ? WEEK_LANES : DAY_LANES;
     const left = width < NARROW ? LABEL_NARROW : LABEL;
@@ -91,12 +92,15 @@ const drawPicture = () => {
     const height = AXIS + days.length * rowHeight + 4;
     const scale = (width - left - 1) / DAY_MINUTES;
     const x = (minutes) => left + minutes * scale;
-    const every = width < NARROW ? 6 : 3;
+    // Labels with AM and PM need more room.
+    const room = (width - left) / (clock(0).length * LETTER + 14);
+    const every = room >= 8 ? 3 : room >= 4 ? 6 : 12;
     const hours = [];
     for (let hour = 0; hour <= 24; hour += every) hours.push(hour);
     const parts = hours.map((hour) => svg('g', { class: 'hour', 'aria-hidden': 'true' },
       svg('line', { x1: x(hour * 60), x2: x(hour * 60), y1: AXIS - 4, y2: height }),
       svg('text', { x: x(hour * 60), y: 12, 'text-anchor': hour === 0 ? 'start' : hour === 24 ? 'end' : 'middle' }, clock((hour * 60) % DAY_MINUTES))));
+    const texts = [];
     let isFirst = true;
     days.forEach((date, row) => {
       const top = AXIS + row * rowHeight + 2;
@@ -113,7 +117,7 @@ const drawPicture = () => {
         const calls = segment.forwarding === null || segment.forwarding === undefined ? 'baseline' : segment.forwarding.target === 'none' ? 'direct' : 'forwarded';
         const tell = () => askWhy(segment, date, stretch);
         parts.push(svg('g', {
-          class: 'stretch', role: 'button', tabindex: isFirst ? '0' : '-1', 'aria-label': sayStretch(stretch, date), 'data-key': `stretch-${date}-${stretch.from}`,
+          class: state.why?.key === `${date} ${stretch.from}` ? 'stretch chosen' : 'stretch', role: 'button', tabindex: isFirst ? '0' : '-1', 'aria-label': sayStretch(stretch, date), 'data-key': `stretch-${date}-${stretch.from}`,
           onclick: tell,
           onkeydown: (event) => {
             if (event.key === 'Enter' || event.key === ' ') {
@@ -124,9 +128,11 @@ const drawPicture = () => {
         },
         svg('title', {}, sayStretch(stretch, date)),
         svg('rect', { class: `av-${segment.availability}`, x: start, y: top, width: length, height: lanes.presence, rx: 3 }),
-        isWeek ? null : svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length)),
-        svg('rect', { class: `calls ${calls}`, x: start, y: callsTop, width: length, height: lanes.calls, rx: 3 }),
-        isWeek ? null : svg('text', { class: `in-calls ${calls}`, x: start + 6, y: callsTop + 17 }, fit(calls === 'baseline' ? '' : target(segment.forwarding), length))));
+        svg('rect', { class: `calls ${calls}`, x: start, y: callsTop, width: length, height: lanes.calls, rx: 3 })));
+        if (!isWeek) {
+          texts.push(svg('text', { class: `on av-${segment.availability}`, x: start + 6, y: top + 21 }, fit(segment.profile, length, LETTER_BOLD)),
+            svg('text', { class: `in-calls ${calls}`, x: start + 6, y: callsTop + 17 }, fit(calls === 'baseline' ? '' : target(segment.forwarding), length)));
+        }
         isFirst = false;
       }
       if (date === now.date) parts.push(svg('line', { class: 'needle', x1: x(now.minutes), x2: x(now.minutes), y1: top - 3, y2: callsTop + lanes.calls + 2, 'aria-hidden': 'true' }));
@@ -134,7 +140,7 @@ const drawPicture = () => {
     const what = isWeek ? `${dateText(days[0], 'short')} – ${dateText(days[6], 'short')}` : dateText(from);
     const used = [...new Set(timeline.segments.map((segment) => segment.availability))];
     return [
-      svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': t('picture', what), onkeydown: walk }, ...parts),
+      svg('svg', { width, height, viewBox: `0 0 ${width} ${height}`, role: 'group', 'aria-label': t('picture', what), onkeydown: walk }, ...parts, svg('g', { 'aria-hidden': 'true' }, ...texts)),
       h('p', { class: 'legend quiet' }, ...used.map((code) => h('span', {}, dot(code), av(code))), h('span', {}, t('picture_hint'))),
     ];
   });
@@ -170,12 +176,12 @@ const askWhy = async (segment, date, { from }) => {
   try {
     const why = await get('presence/why', isCurrent ? {} : { at: first });
     const known = await subjects([why.segment.reason.event, ...why.losers.map((loser) => loser.event)]);
-    state.why = { why, subjects: [...known], at: isCurrent ? t('now') : clock(from) };
+    state.why = { why, subjects: [...known], at: isCurrent ? t('now') : clock(from), key: `${date} ${from}` };
   } catch (error) {
     toast(error.message, true);
     return;
   }
-  drawWhy();
+  drawPresence();
 };
 
 const drawWhy = () => {
@@ -194,7 +200,7 @@ const drawWhy = () => {
     h('div', { class: 'head' }, h('h3', {}, t('why_title', segment.profile, at)),
       h('button', { class: 'plain', 'aria-label': t('close'), onclick: () => {
         state.why = null;
-        drawWhy();
+        drawPresence();
       } }, '✕')),
     h('dl', { class: 'facts' },
       line(t('decided_by'), word('layer_', segment.reason.layer)),
@@ -205,12 +211,13 @@ const drawWhy = () => {
     why.layers.length > 1 ? [h('h4', {}, t('layers')), h('ol', {}, ...why.layers.map((layer) =>
       h('li', {}, `${word('layer_', layer.layer)}: ${layer.profile}${layer.forwarding ? ` · ${t('forwarding_decides')}` : ''}`)))] : null,
     why.losers.length ? [h('h4', {}, t('losers')), h('ul', {}, ...why.losers.map((loser) =>
-      h('li', {}, [named(loser), loser.profile, loser.rule].filter(Boolean).join(' · '), h('span', { class: 'quiet' }, ` — ${loser.because}`))))] : null,
+      h('li', {}, [named(loser), loser.profile, loser.rule].filter(Boolean).join(' · '), h('span', { class: 'quiet' }, ` — ${word('because ', loser.because)}`))))] : null,
     why.command ? h('p', { class: 'quiet' }, t('command_line', why.command.channel, word('state_', why.command.state), why.command.attempts)) : null,
-    why.as_of ? h('p', { class: 'quiet' }, t('as_of', ago(why.as_of))) : null));
+    why.as_of ? h('p', { class: 'quiet' }, t('as_of', since(why.as_of, nowIn(state.agenda.time_zone).date))) : null));
 };
 
 export const drawPresence = () => {
+  find('presence').hidden = !state.presence || !state.timeline;
   if (!state.presence || !state.timeline || !state.agenda) return;
   drawNow();
   drawChoice();

@@ -55,3 +55,6 @@ export const ago = (text) => {
   const relative = new Intl.RelativeTimeFormat(locale(), { numeric: 'auto' });
   return size ? relative.format(Math.trunc(seconds / size), unit) : relative.format(0, 'second');
 };
+
+// "22:04 (3 minutes ago)".
+export const since = (text, today) => `${stampText(text, today)} (${ago(text)})`;

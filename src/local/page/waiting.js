@@ -6,6 +6,7 @@ import { ago, nowIn, stampText } from './time.js';
 import { count, t, word } from './words.js';
 
 const UPCOMING_MAX = 4;
+const DECIDED_MAX = 5;
 const SNOOZES = ['5m', '15m', '1h'];
 
 const button = (key, text, onclick, kind = '') => h('button', { 'data-key': key, class: kind, onclick }, text);
@@ -61,16 +62,15 @@ const conflict = (item) => {
   const keep = (which) => () => act(() => post(`conflicts/${item.n}`, { keep: which }), t('resolved'));
   return h('li', {},
     h('div', {}, h('strong', {}, item.subject ?? t('no_subject'))),
-    h('div', { class: 'quiet' }, `${t(`conflict_${item.kind}`)}, ${ago(item.at)}`),
+    h('div', { class: 'quiet' }, [t(`conflict_${item.kind}`), ago(item.at), item.resolution ? t('decided', t(item.resolution)) : null].filter(Boolean).join(' · ')),
     item.fields.length ? h('div', { class: 'scroll', tabindex: '0', role: 'group', 'aria-label': `${t('conflict')}: ${item.subject ?? ''}` }, h('table', {},
       h('thead', {}, h('tr', {}, ...['field', 'base', 'mine', 'theirs'].map((name) => h('th', { scope: 'col' }, t(name))))),
       h('tbody', {}, ...item.fields.map((field) => h('tr', {},
         h('th', { scope: 'row' }, word('f_', field.name)),
         ...['base', 'mine', 'theirs'].map((side) => h('td', { class: side }, valueText(field[side], field.name)))))))) : null,
     h('div', { class: 'buttons' },
-      button(`mine-${item.n}`, t('keep_mine'), keep('mine')),
-      button(`theirs-${item.n}`, t('keep_theirs'), keep('theirs')),
-      button(`both-${item.n}`, t('keep_both'), keep('both'))));
+      ...['mine', 'theirs', 'both'].filter((which) => which !== item.resolution).map((which) =>
+        button(`${which}-${item.n}`, t(`keep_${which}`), keep(which)))));
 };
 
 export const drawWaiting = () => {
@@ -78,8 +78,16 @@ export const drawWaiting = () => {
   drawReminders();
   const minute = nowIn(state.agenda.time_zone);
   const open = state.conflicts.filter((item) => item.resolution === null);
+  const decided = state.conflicts.filter((item) => item.resolution !== null).slice(0, DECIDED_MAX);
   find('conflicts').hidden = open.length === 0;
   fill(find('conflicts-list'), [open, minute], () => h('ul', { class: 'cards' }, ...open.map(conflict)));
+  // What a policy or somebody decided can be turned round.
+  const place = find('decided');
+  const isOpened = place.querySelector('details')?.open;
+  fill(place, [decided, minute], () => (decided.length
+    ? h('details', { open: isOpened }, h('summary', { 'data-key': 'decided' }, t('decided_before', decided.length)),
+      h('ul', { class: 'cards' }, ...decided.map(conflict)))
+    : []));
   fill(find('outbox-list'), [state.outbox, minute], () => (state.outbox.length
     ? h('ul', { class: 'cards' }, ...state.outbox.map(edit))
     : h('p', { class: 'quiet' }, t('outbox_empty'))));

@@ -33,7 +33,7 @@ const EN = {
   outbox_empty: 'Everything is sent.', retried: 'It goes out with the next sync.', discarded: 'Discarded: the server’s version is shown.',
   discard_sure: 'Discard this change? The server’s version is shown again.', conflict_both_changed: 'Changed here and on the server', conflict_deleted_there: 'Changed here, deleted on the server',
   conflict_deleted_here: 'Deleted here, changed on the server', field: 'Field', base: 'Before', mine: 'Mine', theirs: 'Server’s',
-  keep_mine: 'Keep mine', keep_theirs: 'Keep the server’s', keep_both: 'Keep both', resolved: 'Decided.', empty: '(empty)',
+  keep_mine: 'Keep mine', keep_theirs: 'Keep the server’s', keep_both: 'Keep both', resolved: 'Decided.', decided: 'decided: {0}', decided_before: 'Conflicts decided before: {0}', both: 'both', empty: '(empty)',
   f_subject: 'Subject', f_start: 'Start', f_end: 'End', f_location: 'Place', f_body: 'Text', f_show_as: 'Show as', f_sensitivity: 'Sensitivity', f_importance: 'Importance',
   f_categories: 'Categories', f_attendees: 'Attendees', f_reminder_minutes: 'Reminder', f_all_day: 'All day', f_response: 'Answer', f_calendar: 'Calendar', f_start_date: 'First day', f_end_date: 'Day after the last', f_body_preview: 'Text', f_time_zone: 'Time zone',
   reminders_empty: 'Nothing due within a day.', snooze: 'Snooze', snooze_5m: '5 min', snooze_15m: '15 min', snooze_1h: '1 h', dismiss: 'Dismiss', due: 'due', snoozed: 'snoozed', starts: 'starts {0}',
@@ -86,7 +86,7 @@ const DE = {
   outbox_empty: 'Alles ist gesendet.', retried: 'Es geht mit dem nächsten Abgleich hinaus.', discarded: 'Verworfen: gezeigt wird der Stand des Servers.',
   discard_sure: 'Diese Änderung verwerfen? Es gilt wieder der Stand des Servers.', conflict_both_changed: 'Hier und auf dem Server geändert', conflict_deleted_there: 'Hier geändert, auf dem Server gelöscht',
   conflict_deleted_here: 'Hier gelöscht, auf dem Server geändert', field: 'Feld', base: 'Vorher', mine: 'Meins', theirs: 'Server',
-  keep_mine: 'Meins behalten', keep_theirs: 'Server behalten', keep_both: 'Beide behalten', resolved: 'Entschieden.', empty: '(leer)',
+  keep_mine: 'Meins behalten', keep_theirs: 'Server behalten', keep_both: 'Beide behalten', resolved: 'Entschieden.', decided: 'entschieden: {0}', decided_before: 'Schon entschiedene Konflikte: {0}', both: 'beide', empty: '(leer)',
   f_subject: 'Betreff', f_start: 'Beginn', f_end: 'Ende', f_location: 'Ort', f_body: 'Text', f_show_as: 'Anzeigen als', f_sensitivity: 'Vertraulichkeit', f_importance: 'Wichtigkeit',
   f_categories: 'Kategorien', f_attendees: 'Teilnehmende', f_reminder_minutes: 'Erinnerung', f_all_day: 'Ganztägig', f_response: 'Antwort', f_calendar: 'Kalender', f_start_date: 'Erster Tag', f_end_date: 'Tag nach dem letzten', f_body_preview: 'Text', f_time_zone: 'Zeitzone',
   reminders_empty: 'Nichts fällig binnen eines Tages.', snooze: 'Später', snooze_5m: '5 Min.', snooze_15m: '15 Min.', snooze_1h: '1 Std.', dismiss: 'Erledigt', due: 'fällig', snoozed: 'verschoben', starts: 'beginnt {0}',
@@ -104,6 +104,27 @@ const DE = {
   saved: 'Hier gemerkt; geht mit dem nächsten Abgleich hinaus.', mails_one: 'Der Server schreibt {0} Person.', mails_other: 'Der Server schreibt {0} Personen.', r_accepted: 'zugesagt', r_tentative: 'mit Vorbehalt', r_declined: 'abgelehnt', r_none: 'ohne Antwort', r_not_responded: 'ohne Antwort', r_organizer: 'organisiert',
   normal: 'normal', personal: 'persönlich', confidential: 'vertraulich', low: 'niedrig', high: 'hoch', yes: 'ja', no: 'nein', loading: 'Lädt …', required_subject: 'Sagen Sie, worum es geht.', scope: 'Was',
 };
+
+// Why something does not speak; the engine says it in English.
+Object.assign(DE, {
+  "because its rule has a lower priority": 'seine Regel hat eine niedrigere Priorität',
+  "because its profile has a lower rank": 'sein Profil hat einen niedrigeren Rang',
+  "because it is only lead or tail time of its appointment": 'es ist nur Vor- oder Nachlauf seines Termins',
+  "because its rule comes later in the list": 'seine Regel steht weiter unten in der Liste',
+  "because it started earlier": 'es begann früher',
+  "because it is equal in all respects and comes later in a fixed order": 'es ist in allem gleich und kommt in einer festen Reihenfolge später',
+  "because a layer above speaks": 'eine Ebene darüber spricht',
+  "because it was dismissed by the manual choice": 'die Wahl von Hand hat es beendet',
+  "because it is a copy of a meeting that is counted already": 'es ist die Kopie einer Besprechung, die schon zählt',
+  "because the mirror is too old to believe that it begins": 'der Spiegel ist zu alt, um seinem Beginn zu trauen',
+  "because its rule does not claim this part of the day": 'seine Regel gilt nicht für diese Tageszeit',
+  "because it is too short": 'es ist zu kurz',
+  "because its rule names a profile that does not exist": 'seine Regel nennt ein Profil, das es nicht gibt',
+  "because its rule ignores it": 'seine Regel übergeht es',
+  "because no rule matches it": 'keine Regel passt',
+  "because its calendar is not the user's own and no rule names it": 'sein Kalender ist ein fremder, und keine Regel nennt ihn',
+  "because presence is switched off": 'Präsenz ist abgeschaltet',
+});
 
 const WORDS = { en: EN, de: DE };
 const STORED = 'calmirror-language';
@@ -132,8 +153,8 @@ export const speak = (name) => {
 // The text of a key with its values put in; a key that is not known shows itself.
 export const t = (key, ...values) =>
   (WORDS[current][key] ?? EN[key] ?? key).replace(/\{(\d)\}/g, (_, place) => String(values[place] ?? ''));
-export const knows = (key) => EN[key] !== undefined;
 // "1 attempt", "2 attempts".
 export const count = (key, number) => t(`${key}_${number === 1 ? 'one' : 'other'}`, number);
 // A word of the contract, or itself.
-export const word = (prefix, code) => (knows(`${prefix}${code}`) ? t(`${prefix}${code}`) : String(code).replaceAll('_', ' '));
+export const word = (prefix, code) =>
+  (WORDS[current][`${prefix}${code}`] ?? EN[`${prefix}${code}`] ?? String(code).replaceAll('_', ' '));

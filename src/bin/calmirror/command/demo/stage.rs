@@ -562,6 +562,7 @@ fn config_text(origin: &str) -> String {
          [[account]]\n\
          name = \"{ACCOUNT}\"\n\
          user = \"anna@contoso.example\"\n\
+         conflicts = \"ask\"\n\
          [presence]\n\
          time_zone = \"{ZONE}\"\n\
          {PRESENCE}"
