@@ -29,9 +29,12 @@ CREATE TABLE presence_journal (
 ) STRICT;
 CREATE INDEX presence_journal_by_time ON presence_journal (at_ms);
 
-/* One row: what the mailbox says about its user's time (JSON; NULL: it does not allow to read that), and when. */
+/* One row: what the mailbox last said about its user's time (JSON), and when it said so (NULL both: never); when it
+   was last asked, and whether it allowed to read that then. */
 CREATE TABLE mailbox_settings (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     settings TEXT,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER,
+    asked_at_ms INTEGER NOT NULL,
+    is_allowed INTEGER NOT NULL CHECK (is_allowed IN (0, 1))
 ) STRICT;

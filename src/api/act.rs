@@ -49,6 +49,24 @@ pub enum Act {
     Acknowledge(AckCall),
 }
 
+impl Act {
+    /// Whether presence follows from it at once: else it is an edit, and waits for the next one.
+    pub fn is_of_presence(&self) -> bool {
+        match self {
+            Act::Choose(_) | Act::ClearChoice(_) | Act::Observe(_) | Act::Acknowledge(_) => true,
+            Act::Add(_)
+            | Act::Edit(_)
+            | Act::Remove(_)
+            | Act::Respond(_)
+            | Act::Forward(_)
+            | Act::Outbox(_)
+            | Act::Resolve(_)
+            | Act::Snooze(_)
+            | Act::Dismiss(_) => false,
+        }
+    }
+}
+
 /// A new event.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct AddCall {

@@ -314,6 +314,9 @@ pub struct EngineStatus {
     pub pid: Option<u32>,
     /// This program's version.
     pub version: &'static str,
+    /// Why a newer configuration does not count, where the engine that answers follows its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_problem: Option<String>,
 }
 
 /// The last line of `sync --json`.

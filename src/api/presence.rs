@@ -475,6 +475,7 @@ impl Mirrors {
             // What a manual choice and the state at `now` depend on lies around now.
             let range = Window { from_ms: range.from_ms.min(now_ms), to_ms: range.to_ms.max(now_ms) };
             stage.inputs = read(look, account, range)?;
+            stage.policy = stage.inputs.completed(&stage.policy).into_owned();
             ask(&stage)
         })
     }

@@ -126,6 +126,13 @@ impl Effective {
         self.method.value == Method::Server && self.source.value == SourceKind::Microsoft365
     }
 
+    /// Whether its policy has anything to show or to do.
+    pub fn has_presence(&self) -> bool {
+        let presence = &self.presence;
+        presence.profiles.as_ref().is_some_and(|profiles| !profiles.is_empty())
+            || presence.actuators.as_ref().is_some_and(|actuators| !actuators.is_empty())
+    }
+
     /// What each permission is for, those of the sign-in itself apart.
     pub fn scope_purposes(&self) -> BTreeMap<&str, &'static str> {
         let own = self.scopes.value.iter().filter(|scope| !SIGN_IN_SCOPES.contains(&scope.as_str()));

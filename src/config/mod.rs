@@ -13,6 +13,7 @@ mod cloud;
 mod credential;
 mod effective;
 mod grammar;
+mod live;
 mod presence;
 mod reader;
 mod scopes;
@@ -30,6 +31,7 @@ pub use choice::{Cloud, Method};
 pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
+pub use live::{ConfigFile, LiveConfig};
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,

@@ -1,16 +1,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::actuate::{Actuators, Surroundings};
-use crate::api::{Error, ErrorKind, SyncDone, mailbox_name};
-use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
-use crate::engine::office::Fleet;
+use crate::api::{Error, ErrorKind, SyncDone};
+use crate::config::{Cloud, Effective, Method, PresenceSettings, SIGN_IN_SCOPES, SourceKind, missing_scopes};
+use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
 use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
-use crate::flow::presence::{Keeper, policy};
+use crate::flow::presence::look_at_mailbox;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
@@ -20,14 +19,15 @@ use crate::flow::sign_in::{
 use crate::flow::upkeep::upkeep;
 use crate::mirror::{MailboxId, Mirror, MirrorError, Opening};
 use crate::model::{Fault, Secret};
-use crate::ports::{Bearer, Owner, Tokens, Vault, VaultError};
-use crate::source::graph::{Graph, GraphSite};
-use crate::system::program_environment;
+use crate::ports::{Owner, Tokens, Vault, VaultError};
+use crate::source::graph::Graph;
 use crate::vault::FileVault;
 use crate::zones::{Zone, Zones};
 
 /// The file of a mirror in its account's folder.
-const MIRROR_FILE: &str = "mirror.db";
+pub(super) const MIRROR_FILE: &str = "mirror.db";
+/// The permission to read a user's automatic replies and working hours.
+const MAILBOX_SCOPE: &str = "MailboxSettings.Read";
 /// Who must do what when a server refuses a fresh token of an application.
 pub const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
@@ -48,6 +48,8 @@ pub(super) struct Desk {
     zone: Zone,
     /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
     is_push_stopped: bool,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 /// What a sync did.
@@ -64,47 +66,26 @@ impl Desk {
         effective: Effective,
         data_dir: &Path,
         edges: &Edges,
-        fleet: Option<Arc<Fleet>>,
+        reach: Reach,
+        (zones, zone): (Arc<Zones>, Zone),
     ) -> Result<Desk, Error> {
-        check_policy(&effective)?;
+        let Reach { vault, session, graph, fleet } = reach;
         let folder = data_dir.join(&effective.name);
         let now_ms = edges.clock.now_ms();
         let (mirror, opening) = Mirror::open(&folder.join(MIRROR_FILE), now_ms).map_err(Error::from)?;
         if let Opening::Rebuilt { set_aside } = &opening {
             tracing::warn!(account = %effective.name, file = %set_aside.display(), "the mirror was damaged; it was set aside and is rebuilt");
         }
-        let vault = Arc::new(FileVault::new(data_dir, &effective.name, edges.keyring.clone()));
-        let user = fleet.as_ref().and(effective.user.as_deref());
-        let site = GraphSite::new(&effective.graph_url.value, user)
-            .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
         // A token file that others can read or that is damaged, and a keyring that is locked, are said now and
         // with their fix.
         if fleet.is_none() {
             vault.load().map_err(|error| Error::because(ErrorKind::SignIn, error.to_string(), error))?;
         }
-        let session = Arc::new(Session::new(
-            sign_in_site(&effective),
-            edges.http.clone(),
-            edges.clock.clone(),
-            vault.clone() as Arc<dyn Vault>,
-        ));
-        let bearer: Arc<dyn Bearer> = match &fleet {
-            Some(fleet) => fleet.application.clone(),
-            None => session.clone(),
-        };
-        let graph = Graph::new(site, edges.http.clone(), bearer, edges.clock.clone(), edges.entropy.clone());
-        let graph = match &fleet {
-            Some(fleet) => graph.with_limits(fleet.limits.clone()),
-            None => graph,
-        };
-        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
-        let zone = zone_of(&effective, &zones);
-        let edges = edges.clone();
         let mirror = mirror.with_zones((*zones).clone());
         Ok(Desk {
             effective,
             folder,
-            edges,
+            edges: edges.clone(),
             mirror,
             session,
             fleet,
@@ -113,6 +94,7 @@ impl Desk {
             zone,
             is_push_stopped: false,
             is_owner_checked: false,
+            has_mailbox_news: false,
         })
     }
 
@@ -120,27 +102,9 @@ impl Desk {
         self.mirror.close().map_err(Error::from)
     }
 
-    /// Keeps this account's presence, beside whatever the desk does.
-    pub(super) fn keeper(&self) -> Keeper {
-        let settings = &self.effective.presence;
-        let around = Surroundings {
-            http: self.edges.http.clone(),
-            graph: Some(self.graph.clone()),
-            clock: self.edges.clock.clone(),
-            folder: self.folder.clone(),
-            environment: program_environment(),
-            zone: self.zone.clone(),
-            host: None,
-        };
-        Keeper {
-            account: mailbox_name(&self.effective).to_owned(),
-            user: self.effective.user.clone(),
-            path: self.folder.join(MIRROR_FILE),
-            policy: policy(settings, &self.zone),
-            actuators: Arc::new(Actuators::new(settings.actuators.as_deref().unwrap_or_default(), &around)),
-            entropy: self.edges.entropy.clone(),
-            clock: self.edges.clock.clone(),
-        }
+    /// Takes the presence policy that counts now.
+    pub(super) fn follow(&mut self, presence: PresenceSettings) {
+        self.effective.presence = presence;
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
@@ -191,6 +155,11 @@ impl Desk {
             Ok(()) => {
                 done.push = self.push(urgency, progress).await?;
                 done.pull = pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?;
+                if done.pull.fault.is_none() && self.may_ask_mailbox().await {
+                    let clock = self.edges.clock.clone();
+                    self.has_mailbox_news |=
+                        look_at_mailbox(&mut self.mirror, &self.graph, clock.as_ref()).await?;
+                }
             }
             Err(fault) => {
                 let now_ms = self.edges.clock.now_ms();
@@ -212,6 +181,22 @@ impl Desk {
         }
         upkeep(&mut self.mirror)?;
         Ok(done)
+    }
+
+    /// Whether the mailbox may be asked for its user's automatic replies and working hours: for presence alone, and where
+    /// that was granted. An application's own permissions are not known here.
+    async fn may_ask_mailbox(&self) -> bool {
+        if !self.effective.has_presence() || self.effective.presence.enabled == Some(false) {
+            return false;
+        }
+        let asked = [MAILBOX_SCOPE.to_owned()];
+        self.fleet.is_some()
+            || self.session.scopes().await.is_ok_and(|granted| missing_scopes(&asked, &granted).is_empty())
+    }
+
+    /// Whether the mailbox said something about its user's time since this was asked.
+    pub(super) fn take_mailbox_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_mailbox_news)
     }
 
     async fn push(
@@ -430,6 +415,7 @@ impl Desk {
         }
         self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
         self.session.replace(Tokens { owner, ..tokens }).await.map_err(vault_error)?;
+        self.mirror.ask_mailbox_again().map_err(Error::from)?;
         self.is_owner_checked = true;
         Ok(())
     }
@@ -539,15 +525,6 @@ pub fn sign_in_site(effective: &Effective) -> SignInSite {
         client_id: effective.client_id.clone(),
         scopes: qualified(&effective.scopes.value, &effective.graph_url.value),
     }
-}
-
-/// The account's own zone, else the system's, else UTC.
-fn zone_of(effective: &Effective, zones: &Zones) -> Zone {
-    [effective.time_zone.value.clone(), crate::system::time_zone_name()]
-        .into_iter()
-        .flatten()
-        .find_map(|name| zones.resolve(&name))
-        .unwrap_or_else(Zone::utc)
 }
 
 /// A national cloud reads a bare permission as one of the global Graph: there it is named with its own.

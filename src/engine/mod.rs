@@ -5,6 +5,7 @@
 
 mod desk;
 mod office;
+mod switchboard;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use std::time::Duration;
 
 use crate::actuate::Outcome;
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::Config;
+use crate::config::{Config, ConfigFile, LiveConfig};
 use crate::flow::Progress;
 use crate::flow::presence::{Due, Ticked};
 use crate::model::Key;
@@ -44,6 +45,9 @@ pub struct Edges {
 
 /// The longest that work in the background (a name lookup) is waited for when the engine goes.
 const GOING_MAX: Duration = Duration::from_millis(500);
+
+/// What became of a command whose receiver knows a newer state of the calendars.
+const STALE: &str = "stale";
 
 /// What `sync` is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -127,6 +131,8 @@ pub struct BrowserPrompt {
 /// What an evaluation of presence did.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PresenceTick {
+    /// The profile shown; empty when there is no mirror yet.
+    pub profile: String,
     /// Whether something else is shown or forwarded than at the evaluation before.
     pub is_changed: bool,
     /// The commands that were sent.
@@ -144,6 +150,13 @@ pub struct PresenceSent {
     pub state: &'static str,
 }
 
+impl PresenceTick {
+    /// A receiver knows a newer state of the calendars: a sync brings it here.
+    fn is_stale(&self) -> bool {
+        self.sent.iter().any(|sent| sent.state == STALE)
+    }
+}
+
 impl From<Ticked> for PresenceTick {
     fn from(ticked: Ticked) -> PresenceTick {
         let sent = ticked.sent.iter().map(|(command, outcome)| PresenceSent {
@@ -155,7 +168,7 @@ impl From<Ticked> for PresenceTick {
                 Outcome::Refused(cause) | Outcome::Unclear(cause) => cause.kind(),
             },
         });
-        PresenceTick { is_changed: ticked.is_changed, sent: sent.collect() }
+        PresenceTick { sent: sent.collect(), profile: ticked.profile, is_changed: ticked.is_changed }
     }
 }
 
@@ -180,6 +193,7 @@ pub enum OtherMailbox {
 /// The engine of one data directory. At most one process holds it; readers need none.
 pub struct Engine {
     office: Office,
+    file: Option<ConfigFile>,
     runtime: tokio::runtime::Handle,
     workers: Option<tokio::runtime::Runtime>,
     desks: BTreeMap<String, Desk>,
@@ -222,6 +236,7 @@ impl Engine {
         let (handle, inbox) = watch::channel();
         Ok(Engine {
             office: Office::new(config, data_dir, edges),
+            file: None,
             runtime: workers.handle().clone(),
             workers: Some(workers),
             desks: BTreeMap::new(),
@@ -229,6 +244,17 @@ impl Engine {
             inbox,
             _lock: lock,
         })
+    }
+
+    /// Has [`Engine::watch`] read this file again, at each wake-up and hint: the presence policy follows it, everything
+    /// else counts as it was when the engine was opened. While the file has mistakes, the former policy counts.
+    pub fn follow(&mut self, file: ConfigFile) {
+        self.file = Some(file);
+    }
+
+    /// The configuration that counts, for doors that answer beside the engine.
+    pub fn config(&self) -> LiveConfig {
+        self.office.config.clone()
     }
 
     /// The data directory.
@@ -266,13 +292,14 @@ impl Engine {
         })
     }
 
-    /// Keeps every synchronized account in step until [`Handle::stop`] is called; `seen` is told what happens.
+    /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
+    /// what happens. A forwarding that was switched is given back at the end, if the policy says so.
     ///
     /// # Errors
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
     pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
         let names: Vec<String> =
-            self.office.config.accounts.iter().map(|account| account.name.clone()).collect();
+            self.office.config.current().accounts.iter().map(|account| account.name.clone()).collect();
         let are_many = names.len() > watch::MIRRORS_OPEN_MAX;
         let mut kept = Vec::new();
         let mut refused = None;
@@ -291,8 +318,8 @@ impl Engine {
             Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
+        let Engine { desks, runtime, office, file, inbox, .. } = self;
+        Ok(runtime.block_on(watch::run(office, file.as_mut(), desks, kept, inbox, seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -333,10 +360,11 @@ impl Engine {
     /// # Errors
     /// When a file cannot be removed.
     pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
-        self.office.config.account(account).ok_or_else(|| unknown_account(account))?;
+        self.office.config.current().account(account).ok_or_else(|| unknown_account(account))?;
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
+        self.office.forget(account);
         desk::sign_out(&self.office.data_dir, account, what, &self.office.edges)
     }
 
@@ -346,10 +374,8 @@ impl Engine {
     /// A wrong account, or a mirror that cannot be used. What actuators say is in the answer.
     pub fn presence_tick(&mut self, account: &str, now_ms: i64) -> Result<PresenceTick, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, .. } = self;
-        let desk = desks.get(account).ok_or_else(|| unknown_account(account))?;
-        let keeper = desk.keeper();
-        let ticked = runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
+        let keeper = self.office.keeper(&self.office.effective(account)?)?;
+        let ticked = self.runtime.block_on(keeper.tick(Due::Started, now_ms)).map_err(Error::from)?;
         Ok(ticked.map(PresenceTick::from).unwrap_or_default())
     }
 

@@ -4,12 +4,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use crate::api::Error;
-use crate::config::{Config, Effective};
+use crate::actuate::{Actuators, Surroundings};
+use crate::api::{Error, ErrorKind, mailbox_name};
+use crate::config::{Config, Effective, LiveConfig};
 use crate::engine::Edges;
-use crate::engine::desk::{Desk, check_policy};
-use crate::flow::sign_in::{Application, ApplicationSite};
-use crate::source::graph::Limits;
+use crate::engine::desk::{Desk, MIRROR_FILE, check_policy, sign_in_site};
+use crate::flow::presence::{Keeper, policy};
+use crate::flow::sign_in::{Application, ApplicationSite, Session};
+use crate::ports::{Bearer, Vault};
+use crate::source::graph::{Graph, GraphSite, Limits};
+use crate::system::program_environment;
+use crate::vault::FileVault;
+use crate::zones::{Zone, Zones};
 
 /// What the mailboxes of one application share: its token, and the limits of its requests.
 pub(super) struct Fleet {
@@ -29,6 +35,17 @@ impl Fleet {
     }
 }
 
+/// What reaches the mailbox of one account. There is one in a process, whether the account's mirror is open or not:
+/// two sessions of one sign-in would take each other's tokens away.
+#[derive(Clone)]
+pub(super) struct Reach {
+    pub(super) vault: Arc<FileVault>,
+    pub(super) session: Arc<Session>,
+    pub(super) graph: Graph,
+    /// Where nobody signs in.
+    pub(super) fleet: Option<Arc<Fleet>>,
+}
+
 /// Where and as what the application of an account signs in; `None` when it has no application.
 pub fn application_site(effective: &Effective) -> Option<ApplicationSite> {
     effective.graph_app.as_ref().map(|app| site_of(effective, &app.value))
@@ -46,15 +63,28 @@ fn site_of(effective: &Effective, display_name: &str) -> ApplicationSite {
 
 /// Opens the desks of a configuration.
 pub(super) struct Office {
-    pub(super) config: Config,
+    pub(super) config: LiveConfig,
     pub(super) data_dir: PathBuf,
     pub(super) edges: Edges,
+    pub(super) zones: Arc<Zones>,
     fleets: Mutex<BTreeMap<String, Arc<Fleet>>>,
+    reaches: Mutex<BTreeMap<String, Reach>>,
 }
 
 impl Office {
     pub(super) fn new(config: Config, data_dir: &Path, edges: Edges) -> Office {
-        Office { config, data_dir: data_dir.to_path_buf(), edges, fleets: Mutex::default() }
+        let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
+        let (fleets, reaches) = (Mutex::default(), Mutex::default());
+        let config = LiveConfig::new(config);
+        Office { config, data_dir: data_dir.to_path_buf(), edges, zones, fleets, reaches }
+    }
+
+    /// What is in effect for `account`.
+    ///
+    /// # Errors
+    /// No such account.
+    pub(super) fn effective(&self, account: &str) -> Result<Effective, Error> {
+        self.config.current().resolve(account).ok_or_else(|| super::unknown_account(account))
     }
 
     /// Opens the desk of `account`.
@@ -62,9 +92,80 @@ impl Office {
     /// # Errors
     /// No such account, a policy that forbids it, or a mirror that cannot be used.
     pub(super) fn open(&self, account: &str) -> Result<Desk, Error> {
-        let effective = self.config.resolve(account).ok_or_else(|| super::unknown_account(account))?;
-        let fleet = self.fleet(&effective);
-        Desk::open(effective, &self.data_dir, &self.edges, fleet)
+        let effective = self.effective(account)?;
+        check_policy(&effective)?;
+        let reach = self.reach(&effective)?;
+        let zone = self.zone(&effective);
+        Desk::open(effective, &self.data_dir, &self.edges, reach, (self.zones.clone(), zone))
+    }
+
+    /// Keeps the presence of an account, beside whatever its desk does.
+    ///
+    /// # Errors
+    /// An address that is none.
+    pub(super) fn keeper(&self, effective: &Effective) -> Result<Keeper, Error> {
+        let (settings, zone) = (&effective.presence, self.zone(effective));
+        let folder = self.data_dir.join(&effective.name);
+        let path = folder.join(MIRROR_FILE);
+        let around = Surroundings {
+            http: self.edges.http.clone(),
+            graph: Some(self.reach(effective)?.graph),
+            clock: self.edges.clock.clone(),
+            folder,
+            environment: program_environment(),
+            zone: zone.clone(),
+            host: None,
+        };
+        Ok(Keeper {
+            account: mailbox_name(effective).to_owned(),
+            user: effective.user.clone(),
+            path,
+            policy: policy(settings, &zone),
+            actuators: Arc::new(Actuators::new(settings.actuators.as_deref().unwrap_or_default(), &around)),
+            entropy: self.edges.entropy.clone(),
+            clock: self.edges.clock.clone(),
+        })
+    }
+
+    /// The account's own zone, else the system's, else UTC.
+    pub(super) fn zone(&self, effective: &Effective) -> Zone {
+        [effective.time_zone.value.clone(), crate::system::time_zone_name()]
+            .into_iter()
+            .flatten()
+            .find_map(|name| self.zones.resolve(&name))
+            .unwrap_or_else(Zone::utc)
+    }
+
+    /// Forgets who signed in: the tokens are gone.
+    pub(super) fn forget(&self, account: &str) {
+        self.reaches.lock().unwrap_or_else(PoisonError::into_inner).remove(account);
+    }
+
+    fn reach(&self, effective: &Effective) -> Result<Reach, Error> {
+        let mut reaches = self.reaches.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(reach) = reaches.get(&effective.name) {
+            return Ok(reach.clone());
+        }
+        let Edges { http, clock, entropy, keyring } = self.edges.clone();
+        let fleet = self.fleet(effective);
+        let user = fleet.as_ref().and(effective.user.as_deref());
+        let site = GraphSite::new(&effective.graph_url.value, user)
+            .map_err(|error| Error::because(ErrorKind::Usage, error.to_string(), error))?;
+        let vault = Arc::new(FileVault::new(&self.data_dir, &effective.name, keyring));
+        let tokens = vault.clone() as Arc<dyn Vault>;
+        let session = Arc::new(Session::new(sign_in_site(effective), http.clone(), clock.clone(), tokens));
+        let bearer: Arc<dyn Bearer> = match &fleet {
+            Some(fleet) => fleet.application.clone(),
+            None => session.clone(),
+        };
+        let graph = Graph::new(site, http, bearer, clock, entropy);
+        let graph = match &fleet {
+            Some(fleet) => graph.with_limits(fleet.limits.clone()),
+            None => graph,
+        };
+        let reach = Reach { vault, session, graph, fleet };
+        reaches.insert(effective.name.clone(), reach.clone());
+        Ok(reach)
     }
 
     /// Whether `account` may be synchronized; opens nothing.
@@ -72,7 +173,7 @@ impl Office {
     /// # Errors
     /// No such account, or a policy that forbids it.
     pub(super) fn check(&self, account: &str) -> Result<(), Error> {
-        check_policy(&self.config.resolve(account).ok_or_else(|| super::unknown_account(account))?)
+        check_policy(&self.effective(account)?)
     }
 
     /// What the mailboxes of its application share, for an account that is reached with application permissions.

@@ -14,9 +14,11 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
+use crate::config::ConfigFile;
 use crate::engine::desk::Desk;
 use crate::engine::office::Office;
-use crate::engine::{Edges, SyncOrder, SyncReport, Weather};
+use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
+use crate::engine::{Edges, PresenceTick, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
 use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
@@ -31,6 +33,8 @@ pub const MIRRORS_OPEN_MAX: usize = 8;
 const SLICE_PAGES: u32 = 10;
 /// or this time, whichever comes first.
 const SLICE_TIME: Duration = Duration::from_secs(15);
+/// Between two syncs because a receiver of presence knows a newer state of the calendars.
+const AFTER_STALE: Duration = Duration::from_secs(60);
 /// The longest a poll is put off, whatever the server asked for: the wall clock is looked at again then.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -43,6 +47,8 @@ pub enum Hint {
     Resumed,
     /// An edit was queued.
     Edited,
+    /// A profile was chosen by hand, a forwarding reported, a command answered, or the presence policy edited.
+    PresenceChanged,
     /// Somebody looks at the calendar, or nobody does.
     Hidden(bool),
     /// The machine runs on battery, or not.
@@ -111,6 +117,8 @@ pub enum Seen<'s> {
     Progress(&'s str, &'s Progress),
     /// A sync of an account ended like this.
     Done(&'s str, &'s SyncReport),
+    /// An evaluation of an account's presence changed what is shown, or sent commands.
+    Presence(&'s str, &'s PresenceTick),
 }
 
 impl Handle {
@@ -133,7 +141,8 @@ impl Handle {
     }
 
     /// Makes [`crate::engine::Engine::watch`] return at once, also in the middle of a sync or a pause: what is
-    /// written is whole, and the next sync goes on from there. Also ends an [`crate::engine::Engine::sync`].
+    /// written is whole, and the next sync goes on from there. Only for a forwarding that is to be given back it is
+    /// waited some seconds. Also ends an [`crate::engine::Engine::sync`].
     pub fn stop(&self) {
         self.stop.send_replace(true);
     }
@@ -144,13 +153,17 @@ impl Handle {
 pub struct WatchReport {
     /// How often the engine woke up, for whatever reason.
     pub wake_ups: u64,
-    /// Of these, polls.
+    /// Polls.
     pub polls: u64,
+    /// Evaluations of presence.
+    pub evaluations: u64,
 }
 
 /// When an account is next looked at.
 struct Schedule {
     next_at_ms: i64,
+    /// When the last sync ended.
+    done_at_ms: i64,
     failures: u32,
     /// Something came back since the last sync.
     is_woken: bool,
@@ -188,6 +201,8 @@ struct Turn {
     end: TurnEnd,
     /// When its next edit is to be sent.
     due_ms: Option<i64>,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 enum TurnEnd {
@@ -230,6 +245,7 @@ impl Slice {
 /// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
     office: &Office,
+    file: Option<&mut ConfigFile>,
     desks: &mut BTreeMap<String, Desk>,
     accounts: Vec<String>,
     inbox: &mut Inbox,
@@ -239,8 +255,12 @@ pub(super) async fn run(
         let desk = tokio::sync::Mutex::new(desks.remove(&name));
         (name, Seat { desk })
     };
+    let mut policy = PolicyFile(file);
+    policy.look(office);
+    let mut switchboard = Switchboard::open(office, &accounts, office.edges.clock.now_ms());
     let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
-    let report = keep_in_step(office, &seats, inbox, &Mutex::new(seen)).await;
+    let report = keep_in_step(office, &seats, (&mut switchboard, policy), inbox, &Mutex::new(seen)).await;
+    switchboard.shut_down(office.edges.clock.now_ms()).await;
     desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
     report
 }
@@ -248,6 +268,7 @@ pub(super) async fn run(
 async fn keep_in_step(
     office: &Office,
     seats: &BTreeMap<String, Seat>,
+    (switchboard, mut policy): (&mut Switchboard, PolicyFile<'_>),
     inbox: &mut Inbox,
     seen: &Watcher<'_>,
 ) -> WatchReport {
@@ -257,23 +278,33 @@ async fn keep_in_step(
     let next_at_ms = edges.clock.now_ms();
     let mut schedules: BTreeMap<String, Schedule> = seats
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false, is_woken: true }))
+        .map(|name| {
+            (
+                name.clone(),
+                Schedule { next_at_ms, done_at_ms: i64::MIN, failures: 0, is_running: false, is_woken: true },
+            )
+        })
         .collect();
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
     let others_wait = AtomicBool::new(false);
     let mut running = FuturesUnordered::new();
-    let mut was_asleep = true;
+    let mut evaluating = FuturesUnordered::new();
     loop {
         if inbox.takes_stop() {
             return report;
         }
+        // To begin is to wake up.
+        report.wake_ups = report.wake_ups.max(1);
         let now_ms = edges.clock.now_ms();
         // A clock that was put back must not put polls off: none is further away than this.
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
         for schedule in schedules.values_mut() {
             schedule.next_at_ms = schedule.next_at_ms.min(latest_ms);
         }
+        let due = switchboard.due(now_ms);
+        report.evaluations = report.evaluations.saturating_add(u64::try_from(due.len()).unwrap_or(0));
+        evaluating.extend(due);
         while running.len() < MAILBOXES_AT_ONCE {
             let (account, order, reply) = match next_asked(&mut asked, &schedules) {
                 Some(Asked { account, order, reply }) => (account, order, Some(reply)),
@@ -290,10 +321,7 @@ async fn keep_in_step(
             };
             schedule.is_running = true;
             let is_woken = schedule.is_woken;
-            if reply.is_none() {
-                report.polls += 1;
-                report.wake_ups += u64::from(std::mem::take(&mut was_asleep));
-            }
+            report.polls += u64::from(reply.is_none());
             let urgency = match (&reply, is_woken) {
                 (Some(_), _) => Urgency::Asked,
                 (None, true) => Urgency::Woken,
@@ -304,30 +332,72 @@ async fn keep_in_step(
         let next_at_ms = next_due(&schedules);
         let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
         others_wait.store(has_due || !asked.is_empty(), Ordering::Relaxed);
-        let wait = match next_at_ms {
+        let poll_at_ms = match next_at_ms {
             // All places are taken: the next that is free wakes us.
             Some(_) if has_due => None,
-            Some(next_at_ms) => u64::try_from(next_at_ms.saturating_sub(now_ms)).ok(),
-            None if running.is_empty() => u64::try_from(SLEEP_MAX.as_millis()).ok(),
+            Some(next_at_ms) => Some(next_at_ms),
+            None if running.is_empty() => Some(latest_ms),
             None => None,
         };
-        let wait = wait.map(Duration::from_millis);
-        match inbox.next(edges, wait, asked.len() < INBOX_MAX, &mut running).await {
+        let wake = Wake {
+            at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
+            follows_clock: !switchboard.is_empty(),
+        };
+        let next = inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await;
+        match &next {
+            Next::Time { .. } | Next::Message(_) => {
+                policy.look(office);
+                switchboard.follow(office, edges.clock.now_ms());
+            }
+            Next::Stop | Next::Evaluated(_) | Next::Turn(_) => {}
+        }
+        match next {
             Next::Stop => return report,
-            Next::Time => was_asleep = true,
+            Next::Time { has_jumped } => {
+                report.wake_ups += 1;
+                if has_jumped {
+                    // It may have slept, and be elsewhere.
+                    let now_ms = edges.clock.now_ms();
+                    switchboard.want_all(now_ms);
+                    for schedule in schedules.values_mut() {
+                        schedule.is_woken = true;
+                        schedule.next_at_ms = schedule.next_at_ms.min(now_ms);
+                    }
+                }
+            }
+            Next::Evaluated(evaluated) => {
+                let account = evaluated.account.clone();
+                if let Some(tick) = switchboard.note(evaluated, edges.clock.now_ms()) {
+                    tell(seen, Seen::Presence(&account, &tick));
+                    if let Some(schedule) = schedules.get_mut(&account).filter(|_| tick.is_stale()) {
+                        let soon_ms = schedule.done_at_ms.saturating_add(in_ms(AFTER_STALE));
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms.max(edges.clock.now_ms()));
+                        schedule.is_woken = true;
+                    }
+                }
+            }
             Next::Message(Message::Hint(Hint::Edited)) => {
                 report.wake_ups += 1;
-                let soon_ms = edges.clock.now_ms().saturating_add(in_ms(AFTER_EDIT));
+                let now_ms = edges.clock.now_ms();
+                switchboard.want_all(now_ms.saturating_add(SETTLED_MS));
+                let soon_ms = now_ms.saturating_add(in_ms(AFTER_EDIT));
                 for (name, schedule) in &mut schedules {
                     if seats.get(name).is_some_and(|seat| seat.may_have_edits()) {
                         schedule.next_at_ms = schedule.next_at_ms.min(soon_ms);
                     }
                 }
             }
+            Next::Message(Message::Hint(Hint::PresenceChanged)) => {
+                report.wake_ups += 1;
+                switchboard.want_all(edges.clock.now_ms());
+            }
             Next::Message(Message::Hint(hint)) => {
                 report.wake_ups += 1;
                 let is_due = note(&mut hints, hint);
                 let now_ms = edges.clock.now_ms();
+                if matches!(hint, Hint::NetworkUp | Hint::Resumed) {
+                    switchboard.want_all(now_ms);
+                }
                 for schedule in schedules.values_mut() {
                     schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
@@ -339,8 +409,10 @@ async fn keep_in_step(
                 report.wake_ups += 1;
                 asked.push_back(Asked { account, order, reply });
             }
-            Next::Turn(Turn { account, reply, end, due_ms }) => {
-                was_asleep = false;
+            Next::Turn(Turn { account, reply, end, due_ms, has_mailbox_news }) => {
+                if has_mailbox_news {
+                    switchboard.want(&account, edges.clock.now_ms());
+                }
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
                 }
@@ -350,10 +422,14 @@ async fn keep_in_step(
                     // Due again at once, behind everybody who has waited longer.
                     TurnEnd::Sliced => {
                         schedule.next_at_ms = edges.clock.now_ms();
+                        switchboard.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
                         continue;
                     }
                     TurnEnd::Done(answer) => *answer,
                 };
+                if let Some(pause_ms) = evaluation_after(schedule, answer.as_ref().ok()) {
+                    switchboard.want(&account, edges.clock.now_ms().saturating_add(pause_ms));
+                }
                 match &answer {
                     Ok(done) => tell(seen, Seen::Done(&account, done)),
                     Err(error) if reply.is_none() => {
@@ -368,6 +444,44 @@ async fn keep_in_step(
                 }
             }
         }
+    }
+}
+
+/// The file that the presence policy follows.
+struct PolicyFile<'f>(Option<&'f mut ConfigFile>);
+
+impl PolicyFile<'_> {
+    /// Takes over what it says by now; a broken one is told once, and changes nothing.
+    fn look(&mut self, office: &Office) {
+        let Some(file) = &mut self.0 else { return };
+        match file.news() {
+            Ok(Some(config)) => {
+                if office.config.replace_presence(&config) {
+                    tracing::info!("the presence policy of the configuration counts from now on");
+                }
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                let path = file.path();
+                if office.config.note_problem(problem.clone()) {
+                    tracing::warn!(file = %path.display(), problem, "the presence policy stays as it was");
+                }
+            }
+        }
+    }
+}
+
+/// How long after a sync presence is evaluated, if it may depend on what the sync did: a mirror without news is only
+/// younger, and that is read when its age counts.
+fn evaluation_after(schedule: &Schedule, answer: Option<&SyncReport>) -> Option<i64> {
+    let report = answer?;
+    let done = &report.done;
+    let news = done.upserted + done.removed + done.pushed + done.parked + done.conflicts;
+    let is_back = report.weather.is_none() && (schedule.failures > 0 || schedule.is_woken);
+    match (news > 0, is_back) {
+        (true, _) => Some(SETTLED_MS),
+        (false, true) => Some(0),
+        (false, false) => None,
     }
 }
 
@@ -409,10 +523,14 @@ async fn turn(
         closed => match office.open(&account) {
             Ok(opened) => closed.insert(opened),
             Err(error) => {
-                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+                let end = TurnEnd::Done(Box::new(Err(error)));
+                return Turn { account, reply, end, due_ms: None, has_mailbox_news: false };
             }
         },
     };
+    if let Ok(effective) = office.effective(&account) {
+        desk.follow(effective.presence);
+    }
     let clock = &office.edges.clock;
     let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
     let share_used = Notify::new();
@@ -431,8 +549,8 @@ async fn turn(
         // Dropped where it waits: what is written is whole.
         () = share_used.notified() => TurnEnd::Sliced,
     };
-    let due_ms = desk.next_edit_due_ms();
-    Turn { account, reply, end, due_ms }
+    let (due_ms, has_mailbox_news) = (desk.next_edit_due_ms(), desk.take_mailbox_news());
+    Turn { account, reply, end, due_ms, has_mailbox_news }
 }
 
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
@@ -446,32 +564,52 @@ async fn close(account: &str, seat: &Seat) {
 enum Next {
     Stop,
     Message(Message),
+    Evaluated(Evaluated),
     Turn(Turn),
-    Time,
+    /// `has_jumped`: the wall clock was set, or the machine slept.
+    Time {
+        has_jumped: bool,
+    },
+}
+
+/// When to wake.
+#[derive(Clone, Copy)]
+struct Wake {
+    at_ms: Option<i64>,
+    /// A change of the wall clock matters meanwhile.
+    follows_clock: bool,
 }
 
 impl Inbox {
-    /// The next thing to do: what came in, a turn that ended, or that `wait` is over.
-    async fn next<F: Future<Output = Turn>>(
+    /// The next thing to do: what came in, an evaluation or a turn that ended, or that it is time.
+    async fn next<E: Future<Output = Evaluated>, F: Future<Output = Turn>>(
         &mut self,
         edges: &Edges,
-        wait: Option<Duration>,
+        wake: Wake,
         takes_messages: bool,
+        evaluating: &mut FuturesUnordered<E>,
         running: &mut FuturesUnordered<F>,
     ) -> Next {
         let sleep = async {
-            match wait {
-                Some(wait) if wait.is_zero() => {}
-                Some(wait) => edges.clock.sleep(wait).await,
-                None => std::future::pending().await,
+            let Some(at_ms) = wake.at_ms else { return std::future::pending().await };
+            let wait_ms = at_ms.saturating_sub(edges.clock.now_ms());
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
+            match wake.follows_clock {
+                _ if wait.is_zero() => false,
+                true => edges.clock.until(at_ms).await,
+                false => {
+                    edges.clock.sleep(wait).await;
+                    false
+                }
             }
         };
         let next = tokio::select! {
             biased;
             _ = self.stopping.wait_for(|stops| *stops) => Next::Stop,
             Some(message) = self.messages.recv(), if takes_messages => Next::Message(message),
+            Some(evaluated) = evaluating.next(), if !evaluating.is_empty() => Next::Evaluated(evaluated),
             Some(turn) = running.next(), if !running.is_empty() => Next::Turn(turn),
-            () = sleep => Next::Time,
+            has_jumped = sleep => Next::Time { has_jumped },
         };
         if matches!(next, Next::Stop) {
             self.stop.send_replace(false);
@@ -493,8 +631,8 @@ impl Inbox {
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
         Hint::NetworkUp | Hint::Resumed => true,
-        // Concerns the accounts that have one: seen to by the caller.
-        Hint::Edited => false,
+        // Concern the accounts that have one: seen to by the caller.
+        Hint::Edited | Hint::PresenceChanged => false,
         Hint::Hidden(is_hidden) => {
             hints.is_hidden = is_hidden;
             !is_hidden
@@ -531,6 +669,7 @@ fn plan_next(
     };
     let delay = next_poll(hints, last, edges.entropy.roll());
     let now_ms = edges.clock.now_ms();
+    schedule.done_at_ms = now_ms;
     let by_cadence = now_ms.saturating_add(in_ms(delay));
     let by_edit = due_ms
         .filter(|_| answer.is_some())

@@ -202,7 +202,7 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         .route("/v1/reminders", question("reminders"))
         .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
         .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
-        .route("/v1/presence", question("presence"))
+        .route("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb))
         .route("/v1/presence/timeline", question("presence_timeline"))
         .route("/v1/presence/why", question("presence_why"))
         .route("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb))
@@ -314,14 +314,21 @@ async fn remove(
 
 async fn act_and_wake(shared: Arc<Shared>, account: Option<String>, act: Act) -> Result<Response, Problem> {
     let mirrors = shared.mirrors.clone();
+    let hint = if act.is_of_presence() { Hint::PresenceChanged } else { Hint::Edited };
     let answer = apart(move || mirrors.act(account.as_deref(), &act)).await?;
-    shared.engine.hint(Hint::Edited);
+    shared.engine.hint(hint);
     Ok(Json(answer).into_response())
 }
 
 /// Another process recorded edits: the engine sends what waits.
 async fn push(State(shared): State<Arc<Shared>>) -> StatusCode {
     shared.engine.hint(Hint::Edited);
+    StatusCode::ACCEPTED
+}
+
+/// Another process changed what presence depends on: the engine evaluates.
+async fn evaluate(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.engine.hint(Hint::PresenceChanged);
     StatusCode::ACCEPTED
 }
 

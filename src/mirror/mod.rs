@@ -47,6 +47,7 @@ pub use editor::{Editor, Session, TargetRow};
 pub use error::MirrorError;
 pub use event::Committed;
 pub use hydration::{HydrationRow, Need};
+pub use mailbox_settings::MailboxAsked;
 pub use open::{Mirror, Opening};
 pub use outbox::{NewEdit, OPEN_EDITS_MAX, OutboxCounts, Postponed, Replacement};
 pub use presence::{ChannelRow, OwnedCalendar, PresenceRow, Slot};

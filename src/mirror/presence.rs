@@ -14,7 +14,7 @@ const PUT_CHOSEN: &str = "UPDATE presence SET chosen = ?1 WHERE one = 1";
 const PUT_EVALUATED: &str = "UPDATE presence SET evaluated_at_ms = ?1, told = ?2 WHERE one = 1";
 const PUT_CHANNEL: &str = "INSERT INTO presence_channel (channel, state, is_handed) VALUES (?1, ?2, ?3)
     ON CONFLICT (channel) DO UPDATE SET state = excluded.state, is_handed = excluded.is_handed";
-const SETTINGS: &str = "SELECT settings, at_ms FROM mailbox_settings WHERE one = 1";
+const SETTINGS: &str = "SELECT settings, at_ms FROM mailbox_settings WHERE one = 1 AND at_ms IS NOT NULL";
 const CALENDARS: &str =
     "SELECT key, name, owner_address, can_edit, is_default, window_from_ms, window_to_ms, pulled_at_ms
     FROM calendar WHERE is_present = 1 ORDER BY key";
@@ -199,7 +199,8 @@ impl Reader {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// What the mailbox last said about its user's time, and when. Without settings: it does not allow to read them.
+    /// What the mailbox last said about its user's time, and when; none: it never did. Without settings: they cannot be
+    /// understood.
     ///
     /// # Errors
     /// As every reading.

@@ -108,12 +108,32 @@ pub trait Http: Send + Sync {
     fn send(&self, request: Request) -> Pending<'_, Result<Reply, HttpError>>;
 }
 
+/// The longest that a change of the wall clock goes unnoticed, where the system does not tell of it.
+pub const LOOK_MAX: Duration = Duration::from_secs(60);
+/// Passed more or less time on the wall clock than was waited, by this much, the clock was set or the machine slept.
+const JUMP_MS: i64 = 10_000;
+
 /// Tells and waits for the time.
 pub trait Clock: Send + Sync {
     /// UTC epoch milliseconds.
     fn now_ms(&self) -> i64;
     /// Waits; may wake late (sleep of the machine), never early.
     fn sleep(&self, duration: Duration) -> Pending<'_, ()>;
+
+    /// Waits until the wall clock shows `at_ms`, but no longer than [`LOOK_MAX`]. A machine that sleeps stops every
+    /// wait, and a clock that is set moves `at_ms` away: so the clock is looked at again meanwhile. Answers whether it
+    /// jumped.
+    fn until(&self, at_ms: i64) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let from_ms = self.now_ms();
+            let wait_ms = at_ms.saturating_sub(from_ms).max(0);
+            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LOOK_MAX);
+            self.sleep(wait).await;
+            let passed_ms = self.now_ms().saturating_sub(from_ms);
+            let waited_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+            passed_ms.saturating_sub(waited_ms).saturating_abs() >= JUMP_MS
+        })
+    }
 }
 
 /// Draws randomness.

@@ -21,6 +21,7 @@ pub struct Policy {
     pub(super) is_enabled: bool,
     pub(super) zone: Zone,
     pub(super) hours: WorkingHours,
+    names_hours: bool,
     pub(super) merge_gap_ms: i64,
     pub(super) base: Arc<Face>,
     pub(super) off_hours: Option<Arc<Face>>,
@@ -112,6 +113,7 @@ impl Policy {
             is_enabled: settings.enabled.unwrap_or(true),
             zone: zone.clone(),
             hours: settings.working_hours.clone().unwrap_or_default(),
+            names_hours: settings.working_hours.is_some(),
             merge_gap_ms: settings.merge_gap.map_or(MERGE_GAP_MS, millis),
             off_hours: settings.off_hours_profile.as_deref().and_then(find).or_else(outside),
             trust_timed_ms: settings.trust.timed.map_or(TRUST_TIMED_MS, millis),
@@ -131,6 +133,17 @@ impl Policy {
     /// The zone of working hours, all-day events and local midnights.
     pub fn zone(&self) -> &Zone {
         &self.zone
+    }
+
+    /// Whether the settings name working hours: else the mailbox's count, or the usual ones.
+    pub fn names_hours(&self) -> bool {
+        self.names_hours
+    }
+
+    /// The same with these working hours.
+    #[must_use]
+    pub fn with_hours(self, hours: WorkingHours) -> Policy {
+        Policy { hours, ..self }
     }
 
     /// What becomes of an owned forwarding at shutdown.

@@ -33,6 +33,15 @@ impl Clock for VirtualClock {
             tokio::task::yield_now().await;
         })
     }
+
+    /// Only a test turns this clock, and it wakes whom it wants to wake.
+    fn until(&self, at_ms: i64) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let wait_ms = at_ms.saturating_sub(self.now_ms()).max(0);
+            self.sleep(Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0))).await;
+            false
+        })
+    }
 }
 
 /// Randomness from a seed.

@@ -21,6 +21,7 @@ mod look;
 #[cfg(unix)]
 mod presence;
 mod presence_sim;
+mod presence_watch;
 mod pull;
 mod push;
 mod sign_in;

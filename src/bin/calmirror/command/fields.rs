@@ -122,7 +122,7 @@ fn read_body() -> Result<String, Failure> {
 pub fn carry_out(setup: &Setup, act: &Act) -> Result<ActAnswer, Failure> {
     let account = setup.account()?;
     let answer = setup.mirrors.act(Some(&account.name), act)?;
-    poke(setup);
+    poke(setup, if act.is_of_presence() { "presence" } else { "outbox" });
     Ok(answer)
 }
 
@@ -170,11 +170,11 @@ fn said(answer: &EditAnswer, done: &str) -> String {
 }
 
 /// Best effort: an engine that does not hear it looks by itself.
-fn poke(setup: &Setup) {
+fn poke(setup: &Setup, place: &str) {
     let Ok(Some(engine)) = announced(&setup.data_dir) else { return };
     let request = Request {
         method: Method::Post,
-        url: format!("http://{}/v1/outbox", engine.address),
+        url: format!("http://{}/v1/{place}", engine.address),
         headers: vec![("content-length", "0".to_owned())],
         bearer: Some(engine.token.clone()),
         body: Some(Vec::new()),

@@ -2,14 +2,13 @@ use calmirror::api::{
     Act, ActAnswer, ChooseCall, ObserveCall, PresenceAnswer, PresenceCall, SegmentAnswer, TimelineAnswer,
     TimelineCall, WhyAnswer,
 };
-use calmirror::engine::PresenceTick;
 use calmirror::presence::Level;
 use chrono::DateTime;
 use clap::{Args, Subcommand};
-use serde_json::json;
 
 use crate::args::Globals;
 use crate::command::fields::carry_out;
+use crate::command::sync::sent_json;
 use crate::engine::{only, open};
 use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup};
@@ -208,23 +207,19 @@ fn tick(setup: &Setup, output: &mut Output, call: &PresenceCall) -> Result<u8, F
     let account = setup.account()?;
     let at_ms = setup.mirrors.presence_instant(&account, call)?;
     let mut engine = open(only(setup.mirrors.config(), &account.name), &setup.data_dir)?;
-    let PresenceTick { sent, is_changed } = engine.presence_tick(&account.name, at_ms)?;
+    let tick = engine.presence_tick(&account.name, at_ms)?;
     let answer = setup.mirrors.presence(&account, call)?;
     if output.is_json() {
-        let sent: Vec<_> = sent
-            .iter()
-            .map(|sent| json!({"channel": sent.channel, "state": sent.state, "release": sent.is_release}))
-            .collect();
         let mut document = serde_json::to_value(&answer).map_err(Failure::bug)?;
         if let Some(members) = document.as_object_mut() {
-            members.insert("sent".to_owned(), sent.into());
-            members.insert("changed".to_owned(), is_changed.into());
+            members.insert("sent".to_owned(), sent_json(&tick).into());
+            members.insert("changed".to_owned(), tick.is_changed.into());
         }
         output.json(&document)?;
         return Ok(0);
     }
     print_now(setup, output, &answer)?;
-    for sent in &sent {
+    for sent in &tick.sent {
         let what = if sent.is_release { "released" } else { "set" };
         output.line(format!("  {} {what}: {}", sent.channel.code(), sent.state))?;
     }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use calmirror::config::ConfigFile;
 use calmirror::local::{Door, Listen};
 use clap::Args;
 use serde_json::json;
@@ -27,7 +28,8 @@ impl Serve {
             None => setup.mirrors.config().clone(),
         };
         let mut engine = open(config.clone(), &setup.data_dir)?;
-        let mirrors = Arc::new(new_mirrors(config, &setup.data_dir));
+        engine.follow(ConfigFile::new(&setup.config_path));
+        let mirrors = Arc::new(new_mirrors(config, &setup.data_dir).following(engine.config()));
         let door = engine.runtime().block_on(Door::open(self.listen, mirrors, engine.handle()))?;
         let handle = engine.handle();
         let _stop = Stop::listen(move || handle.stop())?;

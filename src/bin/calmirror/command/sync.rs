@@ -3,7 +3,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calmirror::api::{Error, ErrorKind};
-use calmirror::engine::{Accept, Engine, Seen, SyncReport};
+use calmirror::config::ConfigFile;
+use calmirror::engine::{Accept, Engine, PresenceTick, Seen, SyncReport};
 use calmirror::flow::Progress;
 use calmirror::local::{Announcement, Door, Listen, SyncAnswer, SyncCall, WeatherAnswer};
 use calmirror::model::Broken;
@@ -327,7 +328,8 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
     let has_several = config.accounts.len() > 1;
     let mut engine = open(config.clone(), &setup.data_dir)?;
     // Others ask here for a sync, as they ask `serve`.
-    let mirrors = Arc::new(new_mirrors(config, &setup.data_dir));
+    engine.follow(ConfigFile::new(&setup.config_path));
+    let mirrors = Arc::new(new_mirrors(config, &setup.data_dir).following(engine.config()));
     let door = engine.runtime().block_on(Door::open(Listen::default(), mirrors, engine.handle()))?;
     let handle = engine.handle();
     let _stop = Stop::listen(move || handle.stop())?;
@@ -346,12 +348,29 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
         Seen::Done(account, report) => {
             let _ = print_done(setup, output, account, report, has_several);
         }
+        Seen::Presence(account, tick) => {
+            if output.is_json() {
+                let _ = output.json_line(&of_account(account, presence_json(tick)));
+            }
+        }
     });
     bar.clear();
     drop(door);
     let report = report?;
     tracing::info!(wake_ups = report.wake_ups, polls = report.polls, "stopped");
     Ok(0)
+}
+
+/// What an evaluation of presence did, as a line of JSON.
+fn presence_json(tick: &PresenceTick) -> Value {
+    json!({"event": "presence", "profile": tick.profile, "changed": tick.is_changed, "sent": sent_json(tick)})
+}
+
+/// The commands that were sent, as in `presence tick --json`.
+pub fn sent_json(tick: &PresenceTick) -> Vec<Value> {
+    let sent = tick.sent.iter();
+    sent.map(|sent| json!({"channel": sent.channel, "state": sent.state, "release": sent.is_release}))
+        .collect()
 }
 
 /// How one of many syncs ended. A terminal shows the bar instead.
