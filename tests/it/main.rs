@@ -20,6 +20,8 @@ mod local;
 mod look;
 #[cfg(unix)]
 mod presence;
+#[cfg(all(unix, debug_assertions))]
+mod presence_night;
 mod presence_sim;
 mod presence_watch;
 mod pull;
