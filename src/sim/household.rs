@@ -255,7 +255,7 @@ impl Household {
 
     /// The telephone shows what the timeline says, on each channel that has nothing under way.
     fn check(&mut self, which: usize, ticked: &Ticked) -> Result<(), String> {
-        let is_shared = self.kind == Kind::Rivals && !self.is_calm;
+        let is_shared = self.kind == Kind::Rivals && (!self.is_calm || self.has_edits()?);
         let at_ms = ticked.at_ms;
         let segment = self.device(which)?.standing(at_ms)?;
         let target = segment.forwarding.as_ref().map(|forwarding| forwarding.target.clone());
@@ -507,6 +507,10 @@ impl Household {
         self.configure()?;
         self.clock.turn(-self.skew_ms);
         self.private_stays_private()?;
+        if self.kind == Kind::Rivals {
+            // A choice is a device's own: two that choose differently never agree.
+            self.clear_choices()?;
+        }
         let mut last = String::new();
         for round in 0..CALM_ROUNDS_MAX {
             self.clock.turn(20 * MINUTE_MS);
@@ -531,13 +535,27 @@ impl Household {
             self.live(2 * HOUR_MS).await?;
             self.recompute()?;
         }
-        for device in &self.devices {
-            let cleared = device.mirrors.clear_choice(&device.account, &PresenceCall::default());
-            cleared.map_err(|error| error.to_string())?;
-        }
+        self.clear_choices()?;
         self.live(HEARD_MS).await?;
         self.recompute()?;
         self.private_stays_private()
+    }
+
+    fn clear_choices(&self) -> Result<(), String> {
+        self.devices.iter().try_for_each(|device| {
+            let cleared = device.mirrors.clear_choice(&device.account, &PresenceCall::default());
+            cleared.map(|_| ()).map_err(|error| error.to_string())
+        })
+    }
+
+    /// Whether a device holds edits that the other cannot know of.
+    fn has_edits(&self) -> Result<bool, String> {
+        for device in &self.devices {
+            if !device.reader()?.outbox().map_err(|error| error.to_string())?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// What is shown is what the server's appointments ask for, when nothing else has a say.
@@ -547,8 +565,7 @@ impl Household {
         for which in 0..self.devices.len() {
             let reader = self.device(which)?.reader()?;
             let is_chosen = reader.presence().map_err(|error| error.to_string())?.chosen.is_some();
-            let has_edits = !reader.outbox().map_err(|error| error.to_string())?.is_empty();
-            if is_chosen || has_edits || self.terms.merge_gap_minutes > 0 {
+            if is_chosen || self.has_edits()? || self.terms.merge_gap_minutes > 0 {
                 continue;
             }
             let (profile, target) = appointments::strongest(&self.server, &zone, now_ms);

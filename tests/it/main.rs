@@ -25,6 +25,8 @@ mod look;
 mod openapi;
 #[cfg(unix)]
 mod presence;
+#[cfg(all(unix, debug_assertions))]
+mod presence_night;
 mod presence_sim;
 mod presence_watch;
 mod pull;
