@@ -127,7 +127,6 @@ impl Desk {
             series: None,
             original_start_ms: None,
             modified_ms: None,
-            change_key: None,
             start_ms,
             end_ms: start_ms + HOUR_MS,
             details: Some(Box::new(details(minutes))),
