@@ -7,7 +7,9 @@ CREATE TABLE presence (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     chosen TEXT,
     evaluated_at_ms INTEGER,
-    told TEXT
+    told TEXT,
+    /* Since when the host reports that the user is on a call; NULL: not. */
+    call_since_ms INTEGER
 ) STRICT;
 INSERT INTO presence (one) VALUES (1);
 

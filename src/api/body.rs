@@ -80,6 +80,7 @@ impl Act {
             }),
             "clear_choice" => Act::ClearChoice(PresenceCall::default()),
             "observe" => Act::Observe(ObserveCall {
+                call: members.take_bool("call")?,
                 target: members.take_text("forwarding")?.unwrap_or_default(),
                 place: PresenceCall::default(),
             }),

@@ -41,8 +41,9 @@ pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, reso
 pub use outbox::{OutboxItem, ProblemAnswer};
 pub(crate) use presence::mailbox_name;
 pub use presence::{
-    AckCall, ChooseCall, CommandState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall, PresenceAnswer,
-    PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
+    AckCall, ChooseCall, CommandState, ForwardingState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall,
+    PresenceAnswer, PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall,
+    WhyAnswer,
 };
 pub use reminder::{ReminderItem, RemindersCall};
 pub use wish::FieldsCall;

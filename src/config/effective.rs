@@ -340,6 +340,16 @@ fn resolve_presence(levels: &Levels<'_>) -> (PresenceSettings, Vec<Shown>) {
         rules: take(levels, &mut shown, "rule", |p| p.rules.clone(), None),
         simple: take(levels, &mut shown, "simple", |p| p.simple.clone(), None),
         actuators: take(levels, &mut shown, "actuator", |p| p.actuators.clone(), None),
+        admin_profile: take(levels, &mut shown, "admin_profile", |p| p.admin_profile.clone(), None),
+        own_numbers: take(levels, &mut shown, "own_numbers", |p| p.own_numbers.clone(), None),
+        loop_numbers: take(levels, &mut shown, "loop_numbers", |p| p.loop_numbers.clone(), None),
+        forbidden_targets: take(
+            levels,
+            &mut shown,
+            "forbidden_targets",
+            |p| p.forbidden_targets.clone(),
+            None,
+        ),
     };
     (presence, shown)
 }

@@ -72,7 +72,8 @@ const CONFLICT: Kept = Kept {
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
 
-const PRESENCE: Kept = Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told"] };
+const PRESENCE: Kept =
+    Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told", "call_since_ms"] };
 const CHANNEL: Kept = Kept { name: "presence_channel", columns: &["channel", "state", "is_handed"] };
 const JOURNAL: Kept =
     Kept { name: "presence_journal", columns: &["n", "at_ms", "kind", "channel", "detail"] };

@@ -37,6 +37,14 @@ pub struct PresenceSettings {
     pub simple: Option<Simple>,
     /// Who carries commands out.
     pub actuators: Option<Vec<Actuator>>,
+    /// The profile that an administrator prescribes, above everything.
+    pub admin_profile: Option<String>,
+    /// The user's own numbers and addresses: calls are not forwarded to them.
+    pub own_numbers: Option<Vec<String>>,
+    /// Numbers that are forwarded to the user's own.
+    pub loop_numbers: Option<Vec<String>>,
+    /// Beginnings of numbers that must not be forwarded to.
+    pub forbidden_targets: Option<Vec<String>>,
 }
 
 /// How long an old mirror is believed.

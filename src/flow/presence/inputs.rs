@@ -39,7 +39,7 @@ pub struct Inputs {
 
 /// Compiles an account's settings; `zone` is the account's, which counts where they name none.
 pub fn policy(settings: &PresenceSettings, zone: &Zone) -> Policy {
-    Policy::compile(settings, zone, &Lines::default())
+    Policy::compile(settings, zone, &Lines::of(settings))
 }
 
 impl Inputs {
@@ -109,7 +109,7 @@ impl Inputs {
             calendars: &self.calendars,
             auto_reply: self.auto_reply,
             chosen: self.row.chosen.as_ref(),
-            admin_profile: None,
+            admin_profile: policy.admin_profile(),
             now_ms,
         }
     }
