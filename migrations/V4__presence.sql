@@ -7,7 +7,9 @@ CREATE TABLE presence (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     chosen TEXT,
     evaluated_at_ms INTEGER,
-    told TEXT
+    told TEXT,
+    /* Since when the host reports that the user is on a call; NULL: not. */
+    call_since_ms INTEGER
 ) STRICT;
 INSERT INTO presence (one) VALUES (1);
 
@@ -29,9 +31,24 @@ CREATE TABLE presence_journal (
 ) STRICT;
 CREATE INDEX presence_journal_by_time ON presence_journal (at_ms);
 
-/* One row: what the mailbox says about its user's time (JSON; NULL: it does not allow to read that), and when. */
+/* One row: what the mailbox last said about its user's time (JSON), and when it said so (NULL both: never); when it
+   was last asked, and whether it allowed to read that then. */
 CREATE TABLE mailbox_settings (
     one INTEGER NOT NULL PRIMARY KEY CHECK (one = 1),
     settings TEXT,
-    at_ms INTEGER NOT NULL
+    at_ms INTEGER,
+    asked_at_ms INTEGER NOT NULL,
+    is_allowed INTEGER NOT NULL CHECK (is_allowed IN (0, 1))
+) STRICT;
+
+/* Reminders that were told, by occurrence: written before anybody is told, so that none is told twice. A reminder is
+   another one when its event began at another time, was put off to another time, or comes closer to its event. */
+CREATE TABLE reminder_told (
+    n INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    event_key BLOB NOT NULL UNIQUE CHECK (length(event_key) = 16),
+    start_ms INTEGER NOT NULL,
+    end_ms INTEGER NOT NULL,
+    minutes INTEGER NOT NULL,
+    /* What it was put off to; NULL: told as the event says. */
+    put_off_ms INTEGER
 ) STRICT;

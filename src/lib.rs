@@ -57,7 +57,9 @@ pub mod agenda;
 pub mod api;
 pub mod config;
 pub mod edit;
+pub mod embed;
 pub mod engine;
+pub mod ffi;
 pub mod flow;
 pub mod http;
 #[cfg(feature = "local-api")]

@@ -60,6 +60,12 @@ impl Runs {
         }
     }
 
+    /// The value below which this share of them lies.
+    pub fn at(&self, share: f64) -> f64 {
+        let last = self.0.len().saturating_sub(1);
+        self.0.get((last as f64 * share).round() as usize).copied().unwrap_or(f64::NAN)
+    }
+
     pub fn len(&self) -> usize {
         self.0.len()
     }

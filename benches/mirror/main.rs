@@ -13,7 +13,9 @@
 mod bare;
 mod child;
 mod data;
+mod door;
 mod first_sync;
+mod host;
 mod idle;
 mod machine;
 mod mailboxes;
@@ -86,7 +88,7 @@ fn main() {
         .iter()
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
-            if ["quiet", "changes", "agenda", "open"].into_iter().any(wants) {
+            if ["quiet", "changes", "agenda", "open", "host", "door"].into_iter().any(wants) {
                 let filled: rounds::Filled =
                     child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
@@ -107,6 +109,12 @@ fn main() {
         }
         if wants("open") {
             reads::measure_open(&mut table, *items, file);
+        }
+        if wants("host") {
+            host::measure(&mut table, *items, file, dir.path());
+        }
+        if wants("door") {
+            door::measure(&mut table, *items, file, dir.path());
         }
         if wants("quiet") {
             rounds::measure_quiet(&mut table, server, *items, file);
@@ -159,6 +167,7 @@ fn run_child(args: &[String]) {
         ["fill", address, file] => {
             serde_json::to_string(&rounds::fill(address.parse().unwrap(), Path::new(file)))
         }
+        ["door", file, folder] => serde_json::to_string(&door::run_child(Path::new(file), Path::new(folder))),
         ["quiet", address, file] => {
             serde_json::to_string(&rounds::quiet_child(address.parse().unwrap(), Path::new(file)))
         }

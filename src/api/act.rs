@@ -184,6 +184,7 @@ pub struct SnoozeCall {
 }
 
 /// An edited event as it is shown now, and what becomes of the edit.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct EditAnswer {
     /// The event. One that was deleted is shown as it was.
@@ -198,6 +199,7 @@ pub struct EditAnswer {
 }
 
 /// The answer to an [`Act`], as its JSON.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum ActAnswer {

@@ -5,6 +5,7 @@ use crate::model::{
 };
 
 /// The Event object. Times are RFC 3339 texts; of an all-day event `start` and `end` are null and the dates are set.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Event {
     /// Opaque, local and stable.
@@ -81,6 +82,7 @@ impl std::fmt::Debug for Event {
 }
 
 /// One attendee of an [`Event`].
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct AttendeeAnswer {
     /// Displayed name.
@@ -95,6 +97,7 @@ pub struct AttendeeAnswer {
 }
 
 /// How to join an [`Event`] online.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct OnlineMeetingAnswer {
     /// teams, skype_business, skype_consumer or other.
@@ -104,6 +107,7 @@ pub struct OnlineMeetingAnswer {
 }
 
 /// The answer to `agenda`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct AgendaAnswer {
     /// The oldest last complete pull of the calendars asked; null when one was never pulled.
@@ -123,6 +127,7 @@ pub struct AgendaAnswer {
 }
 
 /// The answer to `search`, `free` and `busy`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ListAnswer<T> {
     /// As in [`AgendaAnswer`].
@@ -144,6 +149,7 @@ pub struct ListAnswer<T> {
 }
 
 /// A stretch of time: a free slot or a merged busy block.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Slot {
     /// First instant.
@@ -153,6 +159,7 @@ pub struct Slot {
 }
 
 /// One line of the change feed.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ChangeLine {
     /// Grows, is never reused, stays below 2^53.
@@ -166,6 +173,7 @@ pub struct ChangeLine {
 }
 
 /// The answer to `status`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct StatusAnswer {
     /// One a configured account.
@@ -175,6 +183,7 @@ pub struct StatusAnswer {
 }
 
 /// Health of one account.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct AccountStatus {
     /// The configured name.
@@ -206,6 +215,7 @@ pub struct AccountStatus {
 }
 
 /// Who signs in for an account.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SignInWay {
@@ -218,6 +228,7 @@ pub enum SignInWay {
 }
 
 /// What the network looked like at the last attempt.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NetworkState {
@@ -230,6 +241,7 @@ pub enum NetworkState {
 }
 
 /// A failure with its stable kind.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LastError {
     /// See `Fault::kind`.
@@ -239,6 +251,7 @@ pub struct LastError {
 }
 
 /// Health of one calendar.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct CalendarStatus {
     /// Local id.
@@ -266,6 +279,7 @@ pub struct CalendarStatus {
 }
 
 /// The state of a calendar.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CalendarState {
@@ -282,6 +296,7 @@ pub enum CalendarState {
 }
 
 /// A mirrored window.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct WindowAnswer {
     /// First instant inside.
@@ -291,6 +306,7 @@ pub struct WindowAnswer {
 }
 
 /// Queued edits in numbers.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct OutboxStatus {
     /// Waiting to be sent.
@@ -306,6 +322,7 @@ pub struct OutboxStatus {
 }
 
 /// The engine that owns the data directory.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct EngineStatus {
     /// Whether some process holds the engine lock.
@@ -314,9 +331,13 @@ pub struct EngineStatus {
     pub pid: Option<u32>,
     /// This program's version.
     pub version: &'static str,
+    /// Why a newer configuration does not count, where the engine that answers follows its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config_problem: Option<String>,
 }
 
 /// The last line of `sync --json`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, serde::Deserialize)]
 pub struct SyncDone {
     /// Always `done`.

@@ -21,7 +21,11 @@ impl Act {
     /// # Errors
     /// `NotFound` for an unknown act, `Usage` for a body that is no object, or an unknown or unreadable member.
     pub fn read(act: &str, place: &str, body: &[u8]) -> Result<Act, Error> {
-        let mut members = Members::read(body)?;
+        Act::take(act, place, Members::read(body)?)
+    }
+
+    /// The same from members that were read.
+    pub(super) fn take(act: &str, place: &str, mut members: Members) -> Result<Act, Error> {
         let id = place.to_owned();
         let act = match act {
             "add" => Act::Add(AddCall {
@@ -76,6 +80,7 @@ impl Act {
             }),
             "clear_choice" => Act::ClearChoice(PresenceCall::default()),
             "observe" => Act::Observe(ObserveCall {
+                call: members.take_bool("call")?,
                 target: members.take_text("forwarding")?.unwrap_or_default(),
                 place: PresenceCall::default(),
             }),
@@ -97,13 +102,13 @@ fn number(text: &str) -> Result<i64, Error> {
 }
 
 /// Members that wait to be taken.
-struct Members {
-    left: Map<String, Value>,
+pub(super) struct Members {
+    pub(super) left: Map<String, Value>,
 }
 
 impl Members {
     /// An empty body is an object without members.
-    fn read(body: &[u8]) -> Result<Members, Error> {
+    pub(super) fn read(body: &[u8]) -> Result<Members, Error> {
         if body.iter().all(u8::is_ascii_whitespace) {
             return Ok(Members { left: Map::new() });
         }
@@ -119,7 +124,7 @@ impl Members {
     }
 
     /// A text; null says an empty one, which clears.
-    fn take_text(&mut self, name: &str) -> Result<Option<String>, Error> {
+    pub(super) fn take_text(&mut self, name: &str) -> Result<Option<String>, Error> {
         match self.left.remove(name) {
             None => Ok(None),
             Some(Value::Null) => Ok(Some(String::new())),
@@ -131,7 +136,7 @@ impl Members {
     }
 
     /// A text that may be missing, too, by being null.
-    fn take_time(&mut self, name: &str) -> Result<Option<String>, Error> {
+    pub(super) fn take_time(&mut self, name: &str) -> Result<Option<String>, Error> {
         Ok(self.take_text(name)?.filter(|text| !text.is_empty()))
     }
 
@@ -233,7 +238,7 @@ impl Members {
     }
 }
 
-fn wrong(name: &str, form: &str) -> Error {
+pub(super) fn wrong(name: &str, form: &str) -> Error {
     Error::new(ErrorKind::Usage, format!("`{name}` must be {form}"))
 }
 

@@ -16,7 +16,7 @@ use crate::api::{
     RemindersCall, SearchAsk, SignInWay, Slot, StatusAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
     open_mirror, resolve_time, resolve_zone,
 };
-use crate::config::{Config, Effective, SourceKind, TimeOfDay, Weekday, parse_span};
+use crate::config::{Config, Effective, LiveConfig, SourceKind, TimeOfDay, Weekday, parse_span};
 use crate::flow::look;
 use crate::flow::sign_in::check_credential;
 use crate::model::Key;
@@ -303,6 +303,7 @@ impl Values {
 /// The mirrors of one data directory, for questions and for recording edits.
 pub struct Mirrors {
     config: Config,
+    live: LiveConfig,
     data_dir: PathBuf,
     clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
@@ -320,7 +321,19 @@ impl Mirrors {
         system_zone: Option<String>,
     ) -> Mirrors {
         let entropy = Arc::new(SystemEntropy);
-        Mirrors { config, data_dir, clock, entropy, zones, system_zone }
+        let live = LiveConfig::new(config.clone());
+        Mirrors { config, live, data_dir, clock, entropy, zones, system_zone }
+    }
+
+    /// The same, following the presence policy of a running engine.
+    #[must_use]
+    pub fn following(self, live: LiveConfig) -> Mirrors {
+        Mirrors { live, ..self }
+    }
+
+    /// Why a newer configuration does not count, if one does not.
+    pub(super) fn config_problem(&self) -> Option<String> {
+        self.live.problem()
     }
 
     /// The same, with ids of new events drawn from `entropy`: for tests.
@@ -328,7 +341,7 @@ impl Mirrors {
         Mirrors { entropy, ..self }
     }
 
-    /// The configuration it answers for.
+    /// The configuration it was opened for: presence may follow a newer one.
     pub fn config(&self) -> &Config {
         &self.config
     }
@@ -360,7 +373,7 @@ impl Mirrors {
                 return Err(Error::new(ErrorKind::Usage, format!("say which account: one of {names}")));
             }
         };
-        self.config.resolve(named).ok_or_else(|| {
+        self.live.current().resolve(named).ok_or_else(|| {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             Error::new(ErrorKind::Usage, format!("there is no account of this name; there are: {names}"))
         })
@@ -514,6 +527,22 @@ impl Mirrors {
         self.with_look(account, None, |look| look.changes(call.since, limit.min(CHANGES_MAX)))
     }
 
+    /// The newest place of the change feed, and its lines after a place; `None` while there is no mirror.
+    ///
+    /// # Errors
+    /// `Mirror`.
+    pub fn feed(
+        &self,
+        account: &Effective,
+        call: ChangesCall,
+    ) -> Result<Option<(i64, Vec<ChangeLine>)>, Error> {
+        let limit = call.limit.map_or(CHANGES_MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+        self.with_look(account, None, |look| {
+            let Some(mirror) = look.mirror else { return Ok(None) };
+            Ok(Some((mirror.newest_change()?, look.changes(call.since, limit.min(CHANGES_MAX))?)))
+        })
+    }
+
     /// The health of the account named, or of all. A mirror that cannot be read is its account's `last_error`.
     ///
     /// # Errors
@@ -570,6 +599,7 @@ impl Mirrors {
         Ok(StatusAnswer {
             accounts: answers,
             engine: EngineStatus {
+                config_problem: self.config_problem(),
                 running: holder != Holder::Nobody,
                 pid: match holder {
                     Holder::Engine { pid } => pid,

@@ -16,6 +16,7 @@ use crate::model::{Attendee, ConflictKind, EventRecord, Fields, Intent, Keep, Ke
 use crate::zones::Zone;
 
 /// What two sides did to one event.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ConflictItem {
     /// Its number.
@@ -37,6 +38,7 @@ pub struct ConflictItem {
 }
 
 /// One field of a conflict. Values are those of the Event object.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct ConflictField {
     /// The member's name.

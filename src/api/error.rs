@@ -101,4 +101,21 @@ impl Error {
     pub const fn rule(&self) -> Option<&'static str> {
         self.rule
     }
+
+    /// It as a problem object (RFC 9457) with the stable kind.
+    pub fn problem(&self) -> serde_json::Value {
+        let status = self.kind.http_status();
+        let title = http::StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason());
+        let mut problem = serde_json::json!({
+            "type": "about:blank",
+            "title": title.unwrap_or("Error"),
+            "status": status,
+            "kind": self.kind.code(),
+            "detail": self.message,
+        });
+        if let (Some(rule), Some(members)) = (self.rule, problem.as_object_mut()) {
+            members.insert("rule".to_owned(), rule.into());
+        }
+        problem
+    }
 }

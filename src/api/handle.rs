@@ -7,6 +7,7 @@ use crate::config::Effective;
 use crate::model::HandleKind;
 
 /// One way to an event.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct Handle {
     /// Which way.

@@ -1,6 +1,6 @@
 //! The one contract behind every door: what a caller may ask and the exact JSON it gets.
 //!
-//! Doors (`bin`, `local`, later `ffi`) translate a request into a question to [`Look`] or an order to the engine, and
+//! Doors (`bin`, `local`, `embed` and `ffi`) translate a request into a question to [`Look`] or an order to the engine, and
 //! print the answer; none holds a rule.
 //! Objects may grow fields, never lose or rename them. Timestamps are RFC 3339 with the offset of the zone
 //! asked for; ids are text.
@@ -10,6 +10,7 @@ mod answer;
 mod body;
 mod call;
 mod conflict;
+mod document;
 mod edit;
 mod error;
 mod export;
@@ -33,6 +34,7 @@ pub use answer::{
 pub use body::read_invitee;
 pub use call::{AgendaCall, Answer, Call, ChangesCall, FreeCall, Mirrors, RangeCall, SearchCall, ShowCall};
 pub use conflict::{ConflictField, ConflictItem};
+pub use document::{Ask, Document};
 pub use error::{Error, ErrorKind};
 pub use handle::Handle;
 pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, resolve_zone};
@@ -40,11 +42,13 @@ pub use look::{AccountFacts, Look, mirror_error, open_mirror, resolve_time, reso
 pub use outbox::{OutboxItem, ProblemAnswer};
 pub(crate) use presence::mailbox_name;
 pub use presence::{
-    AckCall, ChooseCall, CommandState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall, PresenceAnswer,
-    PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall, WhyAnswer,
+    AckCall, ChooseCall, CommandState, ForwardingState, JournalLine, LayerAnswer, LoserAnswer, ObserveCall,
+    PresenceAnswer, PresenceCall, PreviewLine, ReasonAnswer, SegmentAnswer, TimelineAnswer, TimelineCall,
+    WhyAnswer,
 };
-pub use reminder::{ReminderItem, ReminderState, RemindersCall};
+pub use reminder::{ReminderItem, RemindersCall};
 pub use wish::FieldsCall;
 
 pub use crate::agenda::Blocking;
 pub use crate::flow::look::{AgendaAsk, BusyAsk, FreeAsk, SearchAsk, WorkingHours};
+pub use crate::flow::reminder::ReminderState;

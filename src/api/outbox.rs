@@ -10,6 +10,7 @@ use crate::model::{EditState, EventRecord, Fields, Intent, Invitee, Keep, Key, O
 use crate::zones::{Zone, date_text};
 
 /// One edit that the server does not have.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct OutboxItem {
     /// Its number.
@@ -44,6 +45,7 @@ pub struct OutboxItem {
 }
 
 /// Why an edit was not taken.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ProblemAnswer {
     /// The stable kind: as in `last_error`, or `conflict`, `unclear`, `needs_confirmation`, `too_old`.

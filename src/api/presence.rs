@@ -9,9 +9,10 @@ use crate::flow::presence::{Inputs, acknowledge, observe, policy, roll};
 use crate::mirror::{JOURNAL_LINES_MAX, JournalKind, JournalRow};
 use crate::model::{DAY_MS, Key, Window};
 use crate::presence::{
-    self, Availability, Channel, Ending, Finding, Lasting, Layer, Lines, Policy, Segment, Standing,
+    self, Availability, Channel, Ending, Finding, Lasting, Layer, Level, Lines, Policy, Segment, Standing,
     TargetProblem, Value,
 };
+use crate::system::program_environment;
 use crate::zones::Zone;
 
 /// How far `preview` looks when nobody says.
@@ -22,6 +23,8 @@ const RANGE_MS_MAX: i64 = 400 * DAY_MS;
 const CHOICE_MS_MAX: i64 = 366 * DAY_MS;
 /// Lines of the journal when nobody says how many.
 const JOURNAL_LINES: u32 = 200;
+/// A call that nobody ended is shown for so long.
+const CALL_MS_MAX: i64 = 12 * 3_600_000;
 /// The longest target that somebody reports.
 const TARGET_CHARS_MAX: usize = 128;
 
@@ -60,11 +63,13 @@ pub struct ChooseCall {
     pub place: PresenceCall,
 }
 
-/// A report of what is forwarded: somebody changed it at the telephone.
+/// A report of the telephone: what is forwarded because somebody changed it there, or whether the user is on a call.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct ObserveCall {
-    /// Where calls go; `none`: nowhere.
+    /// Where calls go; `none`: nowhere. Not looked at in a report of a call.
     pub target: String,
+    /// Whether the user is on a call, in a report of that.
+    pub call: Option<bool>,
     /// As if it were then, in which zone.
     pub place: PresenceCall,
 }
@@ -85,6 +90,7 @@ pub struct AckCall {
 }
 
 /// A stretch in which the same is shown and forwarded.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct SegmentAnswer {
     /// Its first instant.
@@ -107,6 +113,7 @@ pub struct SegmentAnswer {
 }
 
 /// Who decides a segment.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ReasonAnswer {
     /// The layer.
@@ -120,6 +127,7 @@ pub struct ReasonAnswer {
 }
 
 /// The state at an instant.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PresenceAnswer {
     /// The segment around it.
@@ -127,13 +135,18 @@ pub struct PresenceAnswer {
     pub segment: SegmentAnswer,
     /// When it changes; null when that is not in sight.
     pub next_change: Option<String>,
+    /// Since when the user is on a call, as the host reports; null: on none. It is shown, and changes no forwarding.
+    pub on_call_since: Option<String>,
     /// How old the mirror is.
     pub as_of: Option<String>,
     /// The commands under way, as on the wire.
     pub commands: Vec<Json>,
+    /// The profiles that can be chosen by hand.
+    pub profiles: Vec<String>,
 }
 
 /// Gap-free segments.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct TimelineAnswer {
     /// How old the mirror is.
@@ -148,6 +161,7 @@ pub struct TimelineAnswer {
 }
 
 /// A command that would be issued.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct PreviewLine {
     /// When.
@@ -161,6 +175,7 @@ pub struct PreviewLine {
 }
 
 /// Why it is so.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Serialize)]
 pub struct WhyAnswer {
     /// The instant.
@@ -177,9 +192,30 @@ pub struct WhyAnswer {
     pub as_of: Option<String>,
     /// The command under way, that of forwarding first.
     pub command: Option<CommandState>,
+    /// What is known about the forwarding.
+    pub forwarding_state: ForwardingState,
+    /// Since when the user is on a call, as the host reports.
+    pub on_call_since: Option<String>,
+}
+
+/// What is known about the forwarding at this moment, whatever instant was asked about.
+#[derive(Clone, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
+pub struct ForwardingState {
+    /// What the last accepted command or the last report says; null: never heard of.
+    pub in_force: Option<Json>,
+    /// Whether this program switched it and owes the baseline.
+    pub owned: bool,
+    /// What is put back at the end, while owned; null: nothing was forwarded.
+    pub baseline: Option<Json>,
+    /// Whether somebody switched it elsewhere and is left alone until something else is wanted.
+    pub yielded: bool,
+    /// Whether a command got no answer, so that `in_force` is not believed.
+    pub unclear: bool,
 }
 
 /// What does not speak, and why.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LoserAnswer {
     /// The profile it would have.
@@ -195,6 +231,7 @@ pub struct LoserAnswer {
 }
 
 /// A layer that speaks.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct LayerAnswer {
     /// Which.
@@ -206,6 +243,7 @@ pub struct LayerAnswer {
 }
 
 /// A command under way.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct CommandState {
     /// On which channel.
@@ -217,6 +255,7 @@ pub struct CommandState {
 }
 
 /// A line of the journal.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct JournalLine {
     /// When.
@@ -300,9 +339,37 @@ impl Mirrors {
         self.stage(account, call, None, |stage| stage.why())
     }
 
-    /// What is wrong or looks wrong with the policy.
-    pub fn presence_check(&self, account: &Effective) -> Vec<Finding> {
-        presence::check(&account.presence, &Lines::default())
+    /// What is wrong or looks wrong with the policy, its actuators and the manual choice in force.
+    ///
+    /// # Errors
+    /// `Mirror`.
+    pub fn presence_check(&self, account: &Effective) -> Result<Vec<Finding>, Error> {
+        let mut found = presence::check(&account.presence, &Lines::of(&account.presence));
+        let commands = account.presence.actuators.iter().flatten();
+        for program in commands.filter_map(|actuator| actuator.program.first()) {
+            if !is_program(program) {
+                found.push(Finding {
+                    level: Level::Error,
+                    key: "presence.actuator.program".to_owned(),
+                    message: format!(
+                        "there is no program \"{program}\": commands to it fail and are tried again"
+                    ),
+                });
+            }
+        }
+        let chosen = self.with_look(account, None, |look| match look.mirror {
+            Some(reader) => Ok(reader.presence()?.chosen),
+            None => Ok(None),
+        })?;
+        let policy = self.policy(account);
+        if let Some(chosen) = chosen.filter(|chosen| !policy.has_profile(&chosen.profile)) {
+            let message = format!(
+                "names the profile \"{}\" that is not configured any more and has no effect; `calmirror presence clear` removes it",
+                chosen.profile
+            );
+            found.push(Finding { level: Level::Warning, key: "presence.override".to_owned(), message });
+        }
+        Ok(found)
     }
 
     /// The newest lines of the journal, oldest first.
@@ -397,11 +464,20 @@ impl Mirrors {
         self.presence(account, call)
     }
 
-    /// Notes what is forwarded: somebody changed it at the telephone.
+    /// Notes what is forwarded, because somebody changed it at the telephone; or whether the user is on a call.
     ///
     /// # Errors
     /// `Refused` for a target that is none, `Mirror`.
     pub fn observe(&self, account: &Effective, call: &ObserveCall) -> Result<PresenceAnswer, Error> {
+        if let Some(is_on_call) = call.call {
+            let now_ms = self.stage(account, &call.place, None, |stage| Ok(stage.now_ms))?;
+            let mut editor = self.editor(account)?;
+            let session = editor.begin(now_ms)?;
+            let since_ms = on_call(session.presence()?.call_since_ms, now_ms).unwrap_or(now_ms);
+            session.put_call(is_on_call.then_some(since_ms))?;
+            session.commit()?;
+            return self.presence(account, &call.place);
+        }
         let target = call.target.trim();
         let is_plain = !target.is_empty()
             && target.chars().count() <= TARGET_CHARS_MAX
@@ -475,9 +551,28 @@ impl Mirrors {
             // What a manual choice and the state at `now` depend on lies around now.
             let range = Window { from_ms: range.from_ms.min(now_ms), to_ms: range.to_ms.max(now_ms) };
             stage.inputs = read(look, account, range)?;
+            stage.policy = stage.inputs.completed(&stage.policy).into_owned();
             ask(&stage)
         })
     }
+}
+
+/// Since when the user is on a call; a report that was never taken back is not believed for ever.
+fn on_call(since_ms: Option<i64>, now_ms: i64) -> Option<i64> {
+    since_ms.filter(|since_ms| (0..CALL_MS_MAX).contains(&now_ms.saturating_sub(*since_ms)))
+}
+
+/// Whether there is such a file, in `PATH` when it has no slash.
+fn is_program(program: &str) -> bool {
+    if program.contains(std::path::is_separator) {
+        return std::path::Path::new(program).is_file();
+    }
+    program_environment().into_iter().filter(|(name, _)| name == "PATH").any(|(_, path)| {
+        std::env::split_paths(&path).any(|folder| {
+            let file = folder.join(program);
+            file.is_file() || file.with_extension("exe").is_file()
+        })
+    })
 }
 
 /// What keeps mailboxes apart in the names of commands: devices of one user agree on it.
@@ -507,8 +602,10 @@ impl Stage<'_> {
         Ok(PresenceAnswer {
             segment: self.segment(&segment),
             next_change: next_change_ms.map(|ms| self.zone.rfc3339(ms)),
+            on_call_since: self.on_call(),
             as_of: as_of_ms.map(|ms| self.zone.rfc3339(ms)),
             commands: pending.map(|pending| pending.command.wire(self.zone)).collect(),
+            profiles: self.policy.profile_names().map(str::to_owned).collect(),
         })
     }
 
@@ -535,7 +632,24 @@ impl Stage<'_> {
             layers: layers.collect(),
             as_of: why.as_of_ms.map(|ms| self.zone.rfc3339(ms)),
             command: self.command(),
+            forwarding_state: self.forwarding_state(),
+            on_call_since: self.on_call(),
         })
+    }
+
+    fn on_call(&self) -> Option<String> {
+        on_call(self.inputs.row.call_since_ms, self.now_ms).map(|ms| self.zone.rfc3339(ms))
+    }
+
+    fn forwarding_state(&self) -> ForwardingState {
+        let state = self.inputs.channel(Channel::Forwarding);
+        ForwardingState {
+            in_force: state.in_force.as_ref().map(Value::wire),
+            owned: state.owned.is_some(),
+            baseline: state.owned.and_then(|owned| owned.baseline).map(|value| value.wire()),
+            yielded: state.yielded.is_some(),
+            unclear: state.is_unclear,
+        }
     }
 
     fn command(&self) -> Option<CommandState> {

@@ -135,6 +135,13 @@ impl Effective {
         }
     }
 
+    /// Whether its policy has anything to show or to do.
+    pub fn has_presence(&self) -> bool {
+        let presence = &self.presence;
+        presence.profiles.as_ref().is_some_and(|profiles| !profiles.is_empty())
+            || presence.actuators.as_ref().is_some_and(|actuators| !actuators.is_empty())
+    }
+
     /// What each permission is for, those of the sign-in itself apart.
     pub fn scope_purposes(&self) -> BTreeMap<&str, &'static str> {
         let own = self.scopes.value.iter().filter(|scope| !SIGN_IN_SCOPES.contains(&scope.as_str()));
@@ -384,6 +391,16 @@ fn resolve_presence(levels: &Levels<'_>) -> (PresenceSettings, Vec<Shown>) {
         rules: take(levels, &mut shown, "rule", |p| p.rules.clone(), None),
         simple: take(levels, &mut shown, "simple", |p| p.simple.clone(), None),
         actuators: take(levels, &mut shown, "actuator", |p| p.actuators.clone(), None),
+        admin_profile: take(levels, &mut shown, "admin_profile", |p| p.admin_profile.clone(), None),
+        own_numbers: take(levels, &mut shown, "own_numbers", |p| p.own_numbers.clone(), None),
+        loop_numbers: take(levels, &mut shown, "loop_numbers", |p| p.loop_numbers.clone(), None),
+        forbidden_targets: take(
+            levels,
+            &mut shown,
+            "forbidden_targets",
+            |p| p.forbidden_targets.clone(),
+            None,
+        ),
     };
     (presence, shown)
 }

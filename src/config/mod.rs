@@ -15,6 +15,7 @@ mod credential;
 mod effective;
 mod exchange;
 mod grammar;
+mod live;
 mod presence;
 mod reader;
 mod scopes;
@@ -33,6 +34,7 @@ pub use cloud::{OriginError, check_origin};
 pub use credential::Credential;
 pub use effective::{Effective, Origin, Shown, Sourced};
 pub use exchange::Exchange;
+pub use live::{ConfigFile, LiveConfig};
 pub use scopes::{
     FULL_SCOPES, MINIMAL_SCOPES, SIGN_IN_SCOPES, Scopes, granted_scopes, missing_scopes, plain_scope,
     scope_purpose,

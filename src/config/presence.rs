@@ -24,6 +24,10 @@ pub(super) const PRESENCE_KEYS: &[&str] = &[
     "rule",
     "simple",
     "actuator",
+    "admin_profile",
+    "own_numbers",
+    "loop_numbers",
+    "forbidden_targets",
 ];
 const WORKING_HOURS_KEYS: &[&str] = &["days", "start", "end"];
 const TRUST_KEYS: &[&str] = &["timed", "all_day"];
@@ -92,18 +96,20 @@ pub(super) struct Reference {
 pub(super) enum Slot {
     Base,
     OffHours,
+    Admin,
     Rules,
     Simple,
 }
 
 impl Slot {
-    pub(super) const ALL: [Slot; 4] = [Slot::Base, Slot::OffHours, Slot::Rules, Slot::Simple];
+    pub(super) const ALL: [Slot; 5] = [Slot::Base, Slot::OffHours, Slot::Admin, Slot::Rules, Slot::Simple];
 
     /// Whether a level writes it.
     pub(super) fn is_written(self, settings: &PresenceSettings) -> bool {
         match self {
             Slot::Base => settings.base_profile.is_some(),
             Slot::OffHours => settings.off_hours_profile.is_some(),
+            Slot::Admin => settings.admin_profile.is_some(),
             Slot::Rules => settings.rules.is_some(),
             Slot::Simple => settings.simple.is_some(),
         }
@@ -142,7 +148,15 @@ pub(super) fn read_presence(section: &Section<'_, '_>, references: &mut Vec<Refe
         actuators: section
             .sections("actuator", ACTUATOR_KEYS)
             .map(|actuators| actuators.into_iter().filter_map(read_actuator).collect()),
+        admin_profile: profile_name(section, "admin_profile", Slot::Admin, references),
+        own_numbers: read_numbers(section, "own_numbers"),
+        loop_numbers: read_numbers(section, "loop_numbers"),
+        forbidden_targets: read_numbers(section, "forbidden_targets"),
     }
+}
+
+fn read_numbers(section: &Section<'_, '_>, name: &str) -> Option<Vec<String>> {
+    Some(section.texts(name)?.into_iter().map(|text| text.value).collect())
 }
 
 fn read_time_zone(section: &Section<'_, '_>) -> Option<String> {

@@ -44,9 +44,9 @@ const PURPOSES: &[(&str, &str)] = &[
     ),
     (
         "MailboxSettings.ReadWrite",
-        "for time zone, working hours and out-of-office replies; part of the full registration, not used by calmirror yet",
+        "to read working hours and out-of-office replies for your presence; changing them is part of the full registration, not used by calmirror",
     ),
-    ("MailboxSettings.Read", "for time zone and working hours; not used by calmirror yet"),
+    ("MailboxSettings.Read", "to read working hours and out-of-office replies for your presence"),
     ("User.Read", "to make sure that it is your mailbox"),
     (
         "User.ReadBasic.All",
@@ -57,7 +57,7 @@ const PURPOSES: &[(&str, &str)] = &[
         "all application permissions that an administrator consented to: Calendars.Read to mirror, Calendars.ReadWrite to send changes too, User.Read.All to tell mailboxes apart when addresses change",
     ),
     ("Presence.Read", "for your presence at Microsoft; not used by calmirror yet"),
-    ("Presence.ReadWrite", "for your presence at Microsoft; not used by calmirror yet"),
+    ("Presence.ReadWrite", "to show your presence in Microsoft Teams"),
 ];
 
 impl Scopes {

@@ -2,7 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::{Cloud, Effective, Method, SIGN_IN_SCOPES, SourceKind};
+use crate::config::{Cloud, Effective, Method, PresenceSettings, SIGN_IN_SCOPES, SourceKind, missing_scopes};
 use crate::engine::exchange::OnPremises;
 use crate::engine::office::{Fleet, Reach};
 use crate::engine::watch::Urgency;
@@ -10,6 +10,7 @@ use crate::engine::{
     Accept, BrowserPrompt, DevicePrompt, Edges, OtherMailbox, SignOut, SyncOrder, SyncReport, Weather,
 };
 use crate::flow::Progress;
+use crate::flow::presence::look_at_mailbox;
 use crate::flow::pull::{PullOrder, PullPorts, PullReport, pull};
 use crate::flow::push::{PushOrder, PushPorts, PushReport, push};
 use crate::flow::sign_in::{
@@ -29,6 +30,8 @@ use crate::zones::{Zone, Zones};
 const PUBLISHED_ID: &str = "source:icalendar";
 /// The file of a mirror in its account's folder.
 pub(super) const MIRROR_FILE: &str = "mirror.db";
+/// The permission to read a user's automatic replies and working hours.
+const MAILBOX_SCOPE: &str = "MailboxSettings.Read";
 /// Who must do what when a server refuses a fresh token of an application.
 pub const NOT_LET_IN: &str = "the server refuses the application's token for this mailbox; an administrator must check that application permissions for Microsoft Graph are granted with admin consent, and that no access policy of Exchange leaves this mailbox out";
 
@@ -53,6 +56,8 @@ pub(super) struct Desk {
     zone: Zone,
     /// The last push was stopped by what concerns the whole mailbox: edits wait for the next poll, due or not.
     is_push_stopped: bool,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 /// What a sync did.
@@ -114,11 +119,17 @@ impl Desk {
             is_push_stopped: exchange.is_some(),
             exchange,
             is_owner_checked: false,
+            has_mailbox_news: false,
         })
     }
 
     pub(super) fn close(self) -> Result<(), Error> {
         self.mirror.close().map_err(Error::from)
+    }
+
+    /// Takes the presence policy that counts now.
+    pub(super) fn follow(&mut self, presence: PresenceSettings) {
+        self.effective.presence = presence;
     }
 
     /// When an edit is to be sent, if one is and the mailbox can be reached; UTC epoch milliseconds.
@@ -182,6 +193,11 @@ impl Desk {
                         pull(&mut self.mirror, &self.graph, &ports, pull_order, progress).await?
                     }
                 };
+                if self.published.is_none() && done.pull.fault.is_none() && self.may_ask_mailbox().await {
+                    let clock = self.edges.clock.clone();
+                    self.has_mailbox_news |=
+                        look_at_mailbox(&mut self.mirror, &self.graph, clock.as_ref()).await?;
+                }
             }
             Err(fault) => {
                 let now_ms = self.edges.clock.now_ms();
@@ -243,6 +259,22 @@ impl Desk {
         }
         upkeep(&mut self.mirror)?;
         Ok(())
+    }
+
+    /// Whether the mailbox may be asked for its user's automatic replies and working hours: for presence alone, and where
+    /// that was granted. An application's own permissions are not known here.
+    async fn may_ask_mailbox(&self) -> bool {
+        if !self.effective.has_presence() || self.effective.presence.enabled == Some(false) {
+            return false;
+        }
+        let asked = [MAILBOX_SCOPE.to_owned()];
+        self.fleet.is_some()
+            || self.session.scopes().await.is_ok_and(|granted| missing_scopes(&asked, &granted).is_empty())
+    }
+
+    /// Whether the mailbox said something about its user's time since this was asked.
+    pub(super) fn take_mailbox_news(&mut self) -> bool {
+        std::mem::take(&mut self.has_mailbox_news)
     }
 
     async fn push(
@@ -500,6 +532,7 @@ impl Desk {
         }
         self.mirror.bind(&mailbox, identity.user_principal_name.as_deref()).map_err(Error::from)?;
         self.session.replace(Tokens { owner, ..tokens }).await.map_err(vault_error)?;
+        self.mirror.ask_mailbox_again().map_err(Error::from)?;
         self.is_owner_checked = true;
         Ok(())
     }

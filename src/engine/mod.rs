@@ -5,8 +5,11 @@
 
 mod desk;
 mod exchange;
+mod notice;
 mod office;
+mod sign_in;
 mod switchboard;
+mod sync_call;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -16,7 +19,7 @@ use std::time::Duration;
 
 use crate::actuate::Outcome;
 use crate::api::{Error, ErrorKind, SyncDone};
-use crate::config::Config;
+use crate::config::{Config, ConfigFile, LiveConfig};
 use crate::flow::Progress;
 use crate::flow::presence::{Due, Ticked};
 use crate::model::Key;
@@ -26,8 +29,11 @@ use crate::system::{EngineLock, LockError};
 
 use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
+pub use notice::{Heard, Hub, LOOK_EVERY, NOTICES_MAX, Notice, Subscription, What};
 use office::Office;
 pub use office::application_site;
+pub use sign_in::{Prompt, SignIn, Way};
+pub use sync_call::{SyncAnswer, SyncCall, WeatherAnswer};
 pub use watch::{Handle, Hint, MAILBOXES_AT_ONCE, MIRRORS_OPEN_MAX, Seen, WatchReport};
 
 /// The outside world, handed in by the program (or by a test).
@@ -46,6 +52,9 @@ pub struct Edges {
 
 /// The longest that work in the background (a name lookup) is waited for when the engine goes.
 const GOING_MAX: Duration = Duration::from_millis(500);
+
+/// What became of a command whose receiver knows a newer state of the calendars.
+const STALE: &str = "stale";
 
 /// What `sync` is asked to do.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -148,6 +157,13 @@ pub struct PresenceSent {
     pub state: &'static str,
 }
 
+impl PresenceTick {
+    /// A receiver knows a newer state of the calendars: a sync brings it here.
+    fn is_stale(&self) -> bool {
+        self.sent.iter().any(|sent| sent.state == STALE)
+    }
+}
+
 impl From<Ticked> for PresenceTick {
     fn from(ticked: Ticked) -> PresenceTick {
         let sent = ticked.sent.iter().map(|(command, outcome)| PresenceSent {
@@ -184,6 +200,7 @@ pub enum OtherMailbox {
 /// The engine of one data directory. At most one process holds it; readers need none.
 pub struct Engine {
     office: Office,
+    file: Option<ConfigFile>,
     runtime: tokio::runtime::Handle,
     workers: Option<tokio::runtime::Runtime>,
     desks: BTreeMap<String, Desk>,
@@ -223,9 +240,14 @@ impl Engine {
             .enable_all()
             .build()
             .map_err(|error| Error::because(ErrorKind::Failed, "no thread could be started", error))?;
-        let (handle, inbox) = watch::channel();
+        let mirrors = config
+            .accounts
+            .iter()
+            .map(|account| (account.name.as_str(), data_dir.join(&account.name).join(desk::MIRROR_FILE)));
+        let (handle, inbox) = watch::channel(Hub::new(mirrors));
         Ok(Engine {
             office: Office::new(config, data_dir, edges),
+            file: None,
             runtime: workers.handle().clone(),
             workers: Some(workers),
             desks: BTreeMap::new(),
@@ -233,6 +255,17 @@ impl Engine {
             inbox,
             _lock: lock,
         })
+    }
+
+    /// Has [`Engine::watch`] read this file again, at each wake-up and hint: the presence policy follows it, everything
+    /// else counts as it was when the engine was opened. While the file has mistakes, the former policy counts.
+    pub fn follow(&mut self, file: ConfigFile) {
+        self.file = Some(file);
+    }
+
+    /// The configuration that counts, for doors that answer beside the engine.
+    pub fn config(&self) -> LiveConfig {
+        self.office.config.clone()
     }
 
     /// The data directory.
@@ -262,12 +295,18 @@ impl Engine {
         progress: &mut (dyn FnMut(Progress) + Send),
     ) -> Result<SyncReport, Error> {
         self.open_desk(account)?;
-        let Engine { desks, runtime, inbox, .. } = self;
+        let Engine { desks, runtime, inbox, handle, .. } = self;
         let desk = desks.get_mut(account).ok_or_else(|| unknown_account(account))?;
-        let work = desk.sync(order, watch::Urgency::Asked, progress);
-        runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
+        let mut progress = |seen: Progress| {
+            handle.notices().seen(Seen::Progress(account, &seen));
+            progress(seen);
+        };
+        let work = desk.sync(order, watch::Urgency::Asked, &mut progress);
+        let report = runtime.block_on(inbox.unless_stopped(work)).unwrap_or_else(|| {
             Err(Error::new(ErrorKind::Busy, "the sync was stopped; the next one goes on from there"))
-        })
+        })?;
+        handle.notices().seen(Seen::Done(account, &report));
+        Ok(report)
     }
 
     /// Keeps every synchronized account in step, and its presence, until [`Handle::stop`] is called; `seen` is told
@@ -277,7 +316,7 @@ impl Engine {
     /// Only when no account can be opened; a mirror that breaks later is rebuilt or reported in `status`.
     pub fn watch(&mut self, seen: &mut (dyn FnMut(Seen<'_>) + Send)) -> Result<WatchReport, Error> {
         let names: Vec<String> =
-            self.office.config.accounts.iter().map(|account| account.name.clone()).collect();
+            self.office.config.current().accounts.iter().map(|account| account.name.clone()).collect();
         let are_many = names.len() > watch::MIRRORS_OPEN_MAX;
         let mut kept = Vec::new();
         let mut refused = None;
@@ -296,8 +335,13 @@ impl Engine {
             Some(error) if kept.is_empty() => return Err(error),
             Some(_) | None => {}
         }
-        let Engine { desks, runtime, office, inbox, .. } = self;
-        Ok(runtime.block_on(watch::run(office, desks, kept, inbox, seen)))
+        let Engine { desks, runtime, office, file, inbox, handle, .. } = self;
+        let notices = handle.notices();
+        let mut seen = |what: Seen<'_>| {
+            notices.seen(what);
+            seen(what);
+        };
+        Ok(runtime.block_on(watch::run(office, file.as_mut(), desks, kept, inbox, &mut seen)))
     }
 
     /// Signs an account in by device code; `prompt` shows the user where to go.
@@ -338,7 +382,7 @@ impl Engine {
     /// # Errors
     /// When a file cannot be removed.
     pub fn sign_out(&mut self, account: &str, what: SignOut) -> Result<(), Error> {
-        self.office.config.account(account).ok_or_else(|| unknown_account(account))?;
+        self.office.config.current().account(account).ok_or_else(|| unknown_account(account))?;
         if let Some(desk) = self.desks.remove(account) {
             desk.close()?;
         }
@@ -367,6 +411,7 @@ impl Engine {
 
 impl Drop for Engine {
     fn drop(&mut self) {
+        self.handle.notices().close();
         for (name, desk) in std::mem::take(&mut self.desks) {
             if let Err(error) = desk.close() {
                 tracing::warn!(account = %name, error = %error, "the mirror was not closed in order; it will be checked");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::actuate::{Actuators, Surroundings};
 use crate::api::{Error, ErrorKind, mailbox_name};
-use crate::config::{Cloud, Config, Effective, SourceKind};
+use crate::config::{Cloud, Config, Effective, LiveConfig, SourceKind};
 use crate::engine::Edges;
 use crate::engine::desk::{Desk, MIRROR_FILE, check_policy, sign_in_site};
 use crate::engine::exchange::OnPremises;
@@ -66,7 +66,7 @@ fn site_of(effective: &Effective, display_name: &str) -> ApplicationSite {
 
 /// Opens the desks of a configuration.
 pub(super) struct Office {
-    pub(super) config: Config,
+    pub(super) config: LiveConfig,
     pub(super) data_dir: PathBuf,
     pub(super) edges: Edges,
     pub(super) zones: Arc<Zones>,
@@ -80,6 +80,7 @@ impl Office {
     pub(super) fn new(config: Config, data_dir: &Path, edges: Edges) -> Office {
         let zones = Arc::new(Zones::newest(Some(Path::new(crate::system::ZONE_DIR))));
         let (fleets, limits, reaches) = (Mutex::default(), Mutex::default(), Mutex::default());
+        let config = LiveConfig::new(config);
         Office { config, data_dir: data_dir.to_path_buf(), edges, zones, fleets, limits, reaches }
     }
 
@@ -88,7 +89,7 @@ impl Office {
     /// # Errors
     /// No such account.
     pub(super) fn effective(&self, account: &str) -> Result<Effective, Error> {
-        self.config.resolve(account).ok_or_else(|| super::unknown_account(account))
+        self.config.current().resolve(account).ok_or_else(|| super::unknown_account(account))
     }
 
     /// Opens the desk of `account`.

@@ -11,29 +11,34 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 
-use crate::config::Effective;
 use crate::engine::PresenceTick;
 use crate::engine::office::Office;
 use crate::flow::presence::{Due, Keeper, Ticked};
 use crate::mirror::MirrorError;
+use crate::presence::PresenceSettings;
 
 /// After a commit: what is written together is evaluated together.
 pub(super) const SETTLED_MS: i64 = 2_000;
 /// After an evaluation that failed, or found no mirror.
 const AGAIN_MS: i64 = 60_000;
-/// Between two evaluations that nobody asked for, whatever they say: a bound for mistakes.
-const PAUSE_MS_MIN: i64 = 100;
+/// After an evaluation that asks for another one at once, which it should not: a bound for mistakes.
+const PAUSE_MS: i64 = 1_000;
 /// The longest that stopping waits for the baseline to be put back.
 const SHUT_DOWN_MAX: Duration = Duration::from_secs(5);
 
 /// The accounts whose presence is kept.
 pub(super) struct Switchboard {
+    /// All that are kept in step.
+    accounts: Vec<String>,
     lines: BTreeMap<String, Line>,
 }
 
 /// One of them.
 struct Line {
     keeper: Arc<Keeper>,
+    /// What the keeper was made of.
+    settings: PresenceSettings,
+    zone: String,
     is_started: bool,
     is_running: bool,
     is_failing: bool,
@@ -54,23 +59,41 @@ pub(super) struct Evaluated {
 impl Switchboard {
     /// Of `accounts` those whose policy says anything.
     pub(super) fn open(office: &Office, accounts: &[String], now_ms: i64) -> Switchboard {
-        let mut lines = BTreeMap::new();
-        for account in accounts {
-            let made = office.effective(account).and_then(|effective| {
-                if !has_presence(&effective) {
-                    return Ok(None);
-                }
-                Ok(Some(Line::new(office.keeper(&effective)?, now_ms)))
-            });
-            match made {
-                Ok(Some(line)) => drop(lines.insert(account.clone(), line)),
-                Ok(None) => {}
+        let mut switchboard = Switchboard { accounts: accounts.to_vec(), lines: BTreeMap::new() };
+        switchboard.follow(office, now_ms);
+        switchboard
+    }
+
+    /// Makes anew what the configuration, or the zone of the machine, changed: evaluated at once. An account that loses
+    /// its profiles stays, so that what was forwarded is given back.
+    pub(super) fn follow(&mut self, office: &Office, now_ms: i64) {
+        for account in &self.accounts {
+            let effective = match office.effective(account) {
+                Ok(effective) => effective,
+                Err(_gone) => continue,
+            };
+            let zone = office.zone(&effective).name().to_owned();
+            let known = self.lines.get_mut(account);
+            let is_same = |line: &&mut Line| line.zone == zone && line.settings == effective.presence;
+            if (known.is_none() && !effective.has_presence()) || known.as_ref().is_some_and(is_same) {
+                continue;
+            }
+            let keeper = match office.keeper(&effective) {
+                Ok(keeper) => Arc::new(keeper),
                 Err(error) => {
                     tracing::warn!(account = %account, error = %error, "the presence of this account is not kept");
+                    continue;
                 }
+            };
+            let settings = effective.presence;
+            match known {
+                Some(line) => {
+                    (line.keeper, line.settings, line.zone) = (keeper, settings, zone);
+                    line.want(now_ms);
+                }
+                None => drop(self.lines.insert(account.clone(), Line::new(keeper, settings, zone, now_ms))),
             }
         }
-        Switchboard { lines }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -130,7 +153,10 @@ impl Switchboard {
                 return None;
             }
         };
-        line.next_at_ms = ticked.next_wake_ms.max(now_ms.saturating_add(PAUSE_MS_MIN));
+        line.next_at_ms = match ticked.next_wake_ms > ticked.at_ms {
+            true => ticked.next_wake_ms,
+            false => now_ms.saturating_add(PAUSE_MS),
+        };
         (ticked.is_changed || !ticked.sent.is_empty()).then(|| PresenceTick::from(ticked))
     }
 
@@ -152,9 +178,11 @@ impl Switchboard {
 }
 
 impl Line {
-    fn new(keeper: Keeper, now_ms: i64) -> Line {
+    fn new(keeper: Arc<Keeper>, settings: PresenceSettings, zone: String, now_ms: i64) -> Line {
         Line {
-            keeper: Arc::new(keeper),
+            keeper,
+            settings,
+            zone,
             is_started: false,
             is_running: false,
             is_failing: false,
@@ -175,11 +203,4 @@ impl Line {
     fn is_due(&self, now_ms: i64) -> bool {
         !self.is_running && (self.due_at_ms() <= now_ms || now_ms < self.since_ms)
     }
-}
-
-/// Whether the policy of an account has anything to show or to do.
-fn has_presence(effective: &Effective) -> bool {
-    let presence = &effective.presence;
-    presence.profiles.as_ref().is_some_and(|profiles| !profiles.is_empty())
-        || presence.actuators.as_ref().is_some_and(|actuators| !actuators.is_empty())
 }

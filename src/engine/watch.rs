@@ -10,14 +10,18 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::StreamExt;
+use futures_util::future::LocalBoxFuture;
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
+use crate::config::ConfigFile;
 use crate::engine::desk::Desk;
+use crate::engine::notice::Hub;
 use crate::engine::office::Office;
+use crate::engine::sign_in::{SignIn, Visit, Way};
 use crate::engine::switchboard::{Evaluated, SETTLED_MS, Switchboard};
-use crate::engine::{Edges, PresenceTick, SyncOrder, SyncReport, Weather};
+use crate::engine::{Edges, OtherMailbox, PresenceTick, SignOut, SyncOrder, SyncReport, Weather};
 use crate::flow::Progress;
 use crate::flow::cadence::{AFTER_EDIT, Hints, Last, next_poll};
 
@@ -32,6 +36,8 @@ pub const MIRRORS_OPEN_MAX: usize = 8;
 const SLICE_PAGES: u32 = 10;
 /// or this time, whichever comes first.
 const SLICE_TIME: Duration = Duration::from_secs(15);
+/// Between two syncs because a receiver of presence knows a newer state of the calendars.
+const AFTER_STALE: Duration = Duration::from_secs(60);
 /// The longest a poll is put off, whatever the server asked for: the wall clock is looked at again then.
 const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 
@@ -40,6 +46,8 @@ const SLEEP_MAX: Duration = Duration::from_secs(3_600);
 pub enum Hint {
     /// A network came up.
     NetworkUp,
+    /// There is none any more.
+    NetworkDown,
     /// The machine woke up.
     Resumed,
     /// An edit was queued.
@@ -66,7 +74,7 @@ pub(super) enum Urgency {
 }
 
 pub(super) enum Message {
-    Sync { account: String, order: SyncOrder, reply: oneshot::Sender<Result<SyncReport, Error>> },
+    Asked(Asked),
     Hint(Hint),
 }
 
@@ -98,13 +106,14 @@ impl Inbox {
 pub struct Handle {
     sender: mpsc::Sender<Message>,
     stop: Arc<watch::Sender<bool>>,
+    notices: Hub,
 }
 
-pub(super) fn channel() -> (Handle, Inbox) {
+pub(super) fn channel(notices: Hub) -> (Handle, Inbox) {
     let (sender, messages) = mpsc::channel(INBOX_MAX);
     let (stop, stopping) = watch::channel(false);
     let stop = Arc::new(stop);
-    (Handle { sender, stop: stop.clone() }, Inbox { messages, stopping, stop })
+    (Handle { sender, stop: stop.clone(), notices }, Inbox { messages, stopping, stop })
 }
 
 /// What is seen while an engine watches.
@@ -116,20 +125,56 @@ pub enum Seen<'s> {
     Done(&'s str, &'s SyncReport),
     /// An evaluation of an account's presence changed what is shown, or sent commands.
     Presence(&'s str, &'s PresenceTick),
+    /// A sign-in that [`Handle::sign_in`] began ended.
+    SignIn(&'s str, Result<(), ErrorKind>),
 }
 
 impl Handle {
+    /// Where to subscribe to what happens.
+    pub fn notices(&self) -> &Hub {
+        &self.notices
+    }
+
     /// Asks for a sync and waits for its end.
     ///
     /// # Errors
     /// As [`crate::engine::Engine::sync`]; `Busy` when too many callers wait or the engine stops.
     pub async fn sync(&self, account: &str, order: SyncOrder) -> Result<SyncReport, Error> {
         let (reply, answer) = oneshot::channel();
-        let message = Message::Sync { account: account.to_owned(), order, reply };
-        self.sender.try_send(message).map_err(|_| {
-            Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
-        })?;
-        answer.await.map_err(|_| Error::new(ErrorKind::Busy, "the engine is stopping"))?
+        self.ask(account, Errand::Sync(order, reply))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    /// Begins to sign a user in; blocks until there is something to show. The other accounts are kept in step
+    /// meanwhile. Dropping the answer gives up.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_in`] and [`crate::engine::Engine::sign_in_with_browser`]; `Busy` as
+    /// [`Handle::sync`].
+    pub fn sign_in(&self, account: &str, way: Way, other: OtherMailbox) -> Result<SignIn, Error> {
+        let (visit, begun) = SignIn::plan(way, other);
+        self.ask(account, Errand::Visit(visit))?;
+        begun.begin()
+    }
+
+    /// Forgets the tokens of an account, and its mirror when asked.
+    ///
+    /// # Errors
+    /// As [`crate::engine::Engine::sign_out`]; `Busy` as [`Handle::sync`].
+    pub async fn sign_out(&self, account: &str, what: SignOut) -> Result<(), Error> {
+        let (reply, answer) = oneshot::channel();
+        self.ask(account, Errand::Visit(Visit::SignOut { what, reply }))?;
+        answer.await.map_err(|_| stopping())?
+    }
+
+    fn ask(&self, account: &str, errand: Errand) -> Result<(), Error> {
+        let asked = Asked { account: account.to_owned(), errand };
+        self.sender.try_send(Message::Asked(asked)).map_err(|error| match error {
+            mpsc::error::TrySendError::Closed(_) => stopping(),
+            mpsc::error::TrySendError::Full(_) => {
+                Error::new(ErrorKind::Busy, "the engine has too much to do; try again in a moment")
+            }
+        })
     }
 
     /// Tells what the host knows. Dropped when the queue is full: the next poll comes anyway.
@@ -159,6 +204,8 @@ pub struct WatchReport {
 /// When an account is next looked at.
 struct Schedule {
     next_at_ms: i64,
+    /// When the last sync ended.
+    done_at_ms: i64,
     failures: u32,
     /// Something came back since the last sync.
     is_woken: bool,
@@ -182,11 +229,28 @@ impl Seat {
 /// Who waits for the end of a sync.
 type Reply = oneshot::Sender<Result<SyncReport, Error>>;
 
-/// A sync that somebody asked for.
-struct Asked {
+/// What somebody asked for.
+pub(super) struct Asked {
     account: String,
-    order: SyncOrder,
-    reply: Reply,
+    errand: Errand,
+}
+
+enum Errand {
+    Sync(SyncOrder, Reply),
+    Visit(Visit),
+}
+
+impl Errand {
+    fn refuse(self, error: Error) {
+        match self {
+            Errand::Sync(_, reply) => drop(reply.send(Err(error))),
+            Errand::Visit(visit) => visit.refuse(error),
+        }
+    }
+}
+
+pub(super) fn stopping() -> Error {
+    Error::new(ErrorKind::Busy, "the engine is stopping")
 }
 
 /// One turn of an account that ended.
@@ -196,12 +260,16 @@ struct Turn {
     end: TurnEnd,
     /// When its next edit is to be sent.
     due_ms: Option<i64>,
+    /// The mailbox said something about its user's time.
+    has_mailbox_news: bool,
 }
 
 enum TurnEnd {
     Done(Box<Result<SyncReport, Error>>),
     /// Others waited; it goes on from the page it has committed.
     Sliced,
+    /// Somebody signed in or out.
+    Visited,
 }
 
 type Watcher<'s> = Mutex<&'s mut (dyn FnMut(Seen<'_>) + Send)>;
@@ -238,6 +306,7 @@ impl Slice {
 /// Sleeps until the next poll or message, until it is stopped.
 pub(super) async fn run(
     office: &Office,
+    file: Option<&mut ConfigFile>,
     desks: &mut BTreeMap<String, Desk>,
     accounts: Vec<String>,
     inbox: &mut Inbox,
@@ -247,9 +316,11 @@ pub(super) async fn run(
         let desk = tokio::sync::Mutex::new(desks.remove(&name));
         (name, Seat { desk })
     };
+    let mut policy = PolicyFile(file);
+    policy.look(office);
     let mut switchboard = Switchboard::open(office, &accounts, office.edges.clock.now_ms());
     let seats: BTreeMap<String, Seat> = accounts.into_iter().map(seat).collect();
-    let report = keep_in_step(office, &seats, &mut switchboard, inbox, &Mutex::new(seen)).await;
+    let report = keep_in_step(office, &seats, (&mut switchboard, policy), inbox, &Mutex::new(seen)).await;
     switchboard.shut_down(office.edges.clock.now_ms()).await;
     desks.extend(seats.into_iter().filter_map(|(name, seat)| Some((name, seat.desk.into_inner()?))));
     report
@@ -258,7 +329,7 @@ pub(super) async fn run(
 async fn keep_in_step(
     office: &Office,
     seats: &BTreeMap<String, Seat>,
-    switchboard: &mut Switchboard,
+    (switchboard, mut policy): (&mut Switchboard, PolicyFile<'_>),
     inbox: &mut Inbox,
     seen: &Watcher<'_>,
 ) -> WatchReport {
@@ -268,19 +339,24 @@ async fn keep_in_step(
     let next_at_ms = edges.clock.now_ms();
     let mut schedules: BTreeMap<String, Schedule> = seats
         .keys()
-        .map(|name| (name.clone(), Schedule { next_at_ms, failures: 0, is_running: false, is_woken: true }))
+        .map(|name| {
+            (
+                name.clone(),
+                Schedule { next_at_ms, done_at_ms: i64::MIN, failures: 0, is_running: false, is_woken: true },
+            )
+        })
         .collect();
     let mut asked: VecDeque<Asked> = VecDeque::new();
     // Whether somebody waits for a place: then a long round makes room after its share.
     let others_wait = AtomicBool::new(false);
-    let mut running = FuturesUnordered::new();
+    let mut running: FuturesUnordered<LocalBoxFuture<'_, Turn>> = FuturesUnordered::new();
     let mut evaluating = FuturesUnordered::new();
-    // It began, which is as good as waking up.
-    report.wake_ups += 1;
     loop {
         if inbox.takes_stop() {
             return report;
         }
+        // To begin is to wake up.
+        report.wake_ups = report.wake_ups.max(1);
         let now_ms = edges.clock.now_ms();
         // A clock that was put back must not put polls off: none is further away than this.
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
@@ -291,20 +367,28 @@ async fn keep_in_step(
         report.evaluations = report.evaluations.saturating_add(u64::try_from(due.len()).unwrap_or(0));
         evaluating.extend(due);
         while running.len() < MAILBOXES_AT_ONCE {
-            let (account, order, reply) = match next_asked(&mut asked, &schedules) {
-                Some(Asked { account, order, reply }) => (account, order, Some(reply)),
+            let (account, errand) = match next_asked(&mut asked, &schedules) {
+                Some(Asked { account, errand }) => (account, Some(errand)),
                 None => match longest_waiting(&schedules, now_ms) {
-                    Some(account) => (account, SyncOrder::default(), None),
+                    Some(account) => (account, None),
                     None => break,
                 },
             };
             let (Some(seat), Some(schedule)) = (seats.get(&account), schedules.get_mut(&account)) else {
-                if let Some(reply) = reply {
-                    let _ = reply.send(Err(super::unknown_account(&account)));
+                if let Some(errand) = errand {
+                    errand.refuse(super::unknown_account(&account));
                 }
                 continue;
             };
             schedule.is_running = true;
+            let (order, reply) = match errand {
+                None => (SyncOrder::default(), None),
+                Some(Errand::Sync(order, reply)) => (order, Some(reply)),
+                Some(Errand::Visit(visit)) => {
+                    running.push(Box::pin(receive(office, seat, account, visit, seen)));
+                    continue;
+                }
+            };
             let is_woken = schedule.is_woken;
             report.polls += u64::from(reply.is_none());
             let urgency = match (&reply, is_woken) {
@@ -312,7 +396,8 @@ async fn keep_in_step(
                 (None, true) => Urgency::Woken,
                 (None, false) => Urgency::Polled,
             };
-            running.push(turn(office, seat, account, (order, urgency), reply, seen, &others_wait));
+            let turn = turn(office, seat, account, (order, urgency), reply, seen, &others_wait);
+            running.push(Box::pin(turn));
         }
         let next_at_ms = next_due(&schedules);
         let has_due = next_at_ms.is_some_and(|next_at_ms| next_at_ms <= now_ms);
@@ -328,7 +413,15 @@ async fn keep_in_step(
             at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
             follows_clock: !switchboard.is_empty(),
         };
-        match inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await {
+        let next = inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await;
+        match &next {
+            Next::Time { .. } | Next::Message(_) => {
+                policy.look(office);
+                switchboard.follow(office, edges.clock.now_ms());
+            }
+            Next::Stop | Next::Evaluated(_) | Next::Turn(_) => {}
+        }
+        match next {
             Next::Stop => return report,
             Next::Time { has_jumped } => {
                 report.wake_ups += 1;
@@ -346,6 +439,11 @@ async fn keep_in_step(
                 let account = evaluated.account.clone();
                 if let Some(tick) = switchboard.note(evaluated, edges.clock.now_ms()) {
                     tell(seen, Seen::Presence(&account, &tick));
+                    if let Some(schedule) = schedules.get_mut(&account).filter(|_| tick.is_stale()) {
+                        let soon_ms = schedule.done_at_ms.saturating_add(in_ms(AFTER_STALE));
+                        schedule.next_at_ms = schedule.next_at_ms.min(soon_ms.max(edges.clock.now_ms()));
+                        schedule.is_woken = true;
+                    }
                 }
             }
             Next::Message(Message::Hint(Hint::Edited)) => {
@@ -373,15 +471,23 @@ async fn keep_in_step(
                 for schedule in schedules.values_mut() {
                     schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
                     let by_hints = in_ms(next_poll(hints, last(schedule.failures), edges.entropy.roll()));
-                    let latest = if is_due { now_ms } else { now_ms.saturating_add(by_hints) };
-                    schedule.next_at_ms = schedule.next_at_ms.min(latest);
+                    let by_hints_ms = now_ms.saturating_add(by_hints);
+                    schedule.next_at_ms = match hint {
+                        // A host that is wrong costs a slow poll, not the mirror.
+                        Hint::NetworkDown => schedule.next_at_ms.max(by_hints_ms),
+                        _ if is_due => schedule.next_at_ms.min(now_ms),
+                        _ => schedule.next_at_ms.min(by_hints_ms),
+                    };
                 }
             }
-            Next::Message(Message::Sync { account, order, reply }) => {
+            Next::Message(Message::Asked(what)) => {
                 report.wake_ups += 1;
-                asked.push_back(Asked { account, order, reply });
+                asked.push_back(what);
             }
-            Next::Turn(Turn { account, reply, end, due_ms }) => {
+            Next::Turn(Turn { account, reply, end, due_ms, has_mailbox_news }) => {
+                if has_mailbox_news {
+                    switchboard.want(&account, edges.clock.now_ms());
+                }
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
                 }
@@ -392,6 +498,12 @@ async fn keep_in_step(
                     TurnEnd::Sliced => {
                         schedule.next_at_ms = edges.clock.now_ms();
                         switchboard.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
+                        continue;
+                    }
+                    TurnEnd::Visited => {
+                        schedule.failures = 0;
+                        schedule.is_woken = true;
+                        schedule.next_at_ms = edges.clock.now_ms();
                         continue;
                     }
                     TurnEnd::Done(answer) => *answer,
@@ -410,6 +522,30 @@ async fn keep_in_step(
                 if let Some(reply) = reply {
                     // A caller who went away has its answer in `status`.
                     let _ = reply.send(answer);
+                }
+            }
+        }
+    }
+}
+
+/// The file that the presence policy follows.
+struct PolicyFile<'f>(Option<&'f mut ConfigFile>);
+
+impl PolicyFile<'_> {
+    /// Takes over what it says by now; a broken one is told once, and changes nothing.
+    fn look(&mut self, office: &Office) {
+        let Some(file) = &mut self.0 else { return };
+        match file.news() {
+            Ok(Some(config)) => {
+                if office.config.replace_presence(&config) {
+                    tracing::info!("the presence policy of the configuration counts from now on");
+                }
+            }
+            Ok(None) => {}
+            Err(problem) => {
+                let path = file.path();
+                if office.config.note_problem(problem.clone()) {
+                    tracing::warn!(file = %path.display(), problem, "the presence policy stays as it was");
                 }
             }
         }
@@ -468,10 +604,14 @@ async fn turn(
         closed => match office.open(&account) {
             Ok(opened) => closed.insert(opened),
             Err(error) => {
-                return Turn { account, reply, end: TurnEnd::Done(Box::new(Err(error))), due_ms: None };
+                let end = TurnEnd::Done(Box::new(Err(error)));
+                return Turn { account, reply, end, due_ms: None, has_mailbox_news: false };
             }
         },
     };
+    if let Ok(effective) = office.effective(&account) {
+        desk.follow(effective.presence);
+    }
     let clock = &office.edges.clock;
     let mut slice = Slice { started_ms: clock.now_ms(), is_full_round: false, pages: 0 };
     let share_used = Notify::new();
@@ -490,8 +630,15 @@ async fn turn(
         // Dropped where it waits: what is written is whole.
         () = share_used.notified() => TurnEnd::Sliced,
     };
-    let due_ms = desk.next_edit_due_ms();
-    Turn { account, reply, end, due_ms }
+    let (due_ms, has_mailbox_news) = (desk.next_edit_due_ms(), desk.take_mailbox_news());
+    Turn { account, reply, end, due_ms, has_mailbox_news }
+}
+
+async fn receive(office: &Office, seat: &Seat, account: String, visit: Visit, seen: &Watcher<'_>) -> Turn {
+    if let Some(ended) = visit.run(office, &account, &mut *seat.desk.lock().await).await {
+        tell(seen, Seen::SignIn(&account, ended));
+    }
+    Turn { account, reply: None, end: TurnEnd::Visited, due_ms: None, has_mailbox_news: false }
 }
 
 /// Closes the mirror of an account between two turns: its page cache and files are needed elsewhere.
@@ -571,7 +718,14 @@ impl Inbox {
 /// Notes a hint. Answers whether polling is due at once.
 fn note(hints: &mut Hints, hint: Hint) -> bool {
     match hint {
-        Hint::NetworkUp | Hint::Resumed => true,
+        Hint::NetworkUp | Hint::Resumed => {
+            hints.is_cut_off = false;
+            true
+        }
+        Hint::NetworkDown => {
+            hints.is_cut_off = true;
+            false
+        }
         // Concern the accounts that have one: seen to by the caller.
         Hint::Edited | Hint::PresenceChanged => false,
         Hint::Hidden(is_hidden) => {
@@ -610,6 +764,7 @@ fn plan_next(
     };
     let delay = next_poll(hints, last, edges.entropy.roll());
     let now_ms = edges.clock.now_ms();
+    schedule.done_at_ms = now_ms;
     let by_cadence = now_ms.saturating_add(in_ms(delay));
     let by_edit = due_ms
         .filter(|_| answer.is_some())

@@ -6,7 +6,7 @@ use std::time::Duration;
 const ACTIVE: Duration = Duration::from_secs(90);
 /// While nobody looks, or on battery.
 const HIDDEN: Duration = Duration::from_secs(12 * 60);
-/// On a metered connection, and the longest wait after failures.
+/// On a metered connection, or when the host says that there is none, and the longest wait after failures.
 const SLOWEST: Duration = Duration::from_secs(30 * 60);
 /// After an own write: the server rotates change keys some seconds later.
 const AFTER_WRITE: Duration = Duration::from_secs(8);
@@ -24,6 +24,8 @@ pub struct Hints {
     pub is_on_battery: bool,
     /// The connection is metered.
     pub is_metered: bool,
+    /// There is no network.
+    pub is_cut_off: bool,
 }
 
 /// What happened last.
@@ -40,9 +42,9 @@ pub enum Last {
 /// The time until the next poll; `roll` in `[0, 1)` moves it by a fifth each way.
 pub fn next_poll(hints: Hints, last: Last, roll: f64) -> Duration {
     let calm = match hints {
-        Hints { is_metered: true, .. } => SLOWEST,
+        Hints { is_metered: true, .. } | Hints { is_cut_off: true, .. } => SLOWEST,
         Hints { is_hidden: true, .. } | Hints { is_on_battery: true, .. } => HIDDEN,
-        Hints { is_hidden: false, is_on_battery: false, is_metered: false } => ACTIVE,
+        Hints { is_hidden: false, is_on_battery: false, is_metered: false, is_cut_off: false } => ACTIVE,
     };
     let delay = match last {
         Last::Complete => calm,
@@ -67,6 +69,7 @@ mod tests {
             ("nobody looks", hidden, Last::Complete, 720),
             ("on battery", battery, Last::Complete, 720),
             ("metered", metered, Last::Complete, 1800),
+            ("cut off", Hints { is_cut_off: true, ..calm }, Last::Complete, 1800),
             ("after an own write", calm, Last::Wrote, 8),
             ("one failure", calm, Last::Failed(1), 180),
             ("many failures", calm, Last::Failed(40), 1800),

@@ -9,6 +9,7 @@ pub mod presence;
 mod progress;
 pub mod pull;
 pub mod push;
+pub mod reminder;
 pub mod sign_in;
 pub mod upkeep;
 

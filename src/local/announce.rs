@@ -23,6 +23,9 @@ pub struct Announcement {
     pub token: Secret,
     /// Its process.
     pub pid: u32,
+    /// The socket, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub socket: Option<PathBuf>,
 }
 
 impl Announcement {

@@ -1,25 +1,34 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::body::Bytes;
-use axum::extract::rejection::BytesRejection;
+use axum::body::{Body, Bytes, HttpBody};
+use axum::extract::rejection::PathRejection;
 use axum::extract::{DefaultBodyLimit, Path, RawQuery, Request, State};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get, post};
 use axum::{Json, Router};
+use futures_util::StreamExt;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use tokio::sync::{Semaphore, watch};
 
-use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall, SyncDone};
-use crate::engine::{Accept, Handle, Hint, SyncOrder, SyncReport, Weather};
-use crate::local::guard::{Judgement, judge};
+use crate::api::{Act, Call, Error, ErrorKind, Mirrors, RemoveCall};
+use crate::engine::{Handle, Hint, SyncAnswer, SyncCall};
+use crate::local::guard::{Doorkeeper, Judgement, judge, judge_neighbour};
+use crate::local::openapi;
+use crate::local::page;
 use crate::local::problem::Problem;
+use crate::local::stream;
 use crate::model::Secret;
-use crate::zones::Zone;
 
 /// The most bytes of a request's body: more than the longest event, so that a rule answers and not the door.
 const BODY_BYTES_MAX: usize = 8 * 1024 * 1024;
+/// The most bytes of a longer body that are read and dropped, so that its sender hears why it is refused.
+const DROPPED_BYTES_MAX: usize = 256 * 1024 * 1024;
+/// The longest that a body may take to arrive.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+/// Questions and acts at work at once, each on a thread; more wait, within their own time.
+pub(super) const ANSWERS_AT_ONCE: usize = 8;
 /// The most bytes of a query string.
 const QUERY_BYTES_MAX: usize = 8 * 1024;
 /// The most parameters of a query.
@@ -33,131 +42,26 @@ pub(super) struct Shared {
     pub(super) engine: Handle,
     pub(super) address: std::net::SocketAddr,
     pub(super) token: Secret,
+    pub(super) sessions: Arc<page::Sessions>,
+    /// Places for answers.
+    pub(super) answers: Arc<Semaphore>,
+    /// Places for streams.
+    pub(super) streams: Arc<Semaphore>,
+    /// Becomes true when the door closes.
+    pub(super) closing: watch::Receiver<bool>,
 }
 
-/// What a caller of `POST /v1/sync` may say.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct SyncCall {
-    /// Which account; may be left out when there is one.
-    pub account: Option<String>,
-    /// Compare everything.
-    pub is_full: bool,
-    /// Carry out held removals.
-    pub accepts_removals: bool,
-    /// Only those of this calendar.
-    pub calendar: Option<String>,
+/// How somebody came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Way {
+    /// Over loopback: anybody on this machine, and what browsers are made to ask.
+    Loopback,
+    /// Over the socket in the data directory: a process of our user, as the system says.
+    Socket,
 }
 
-/// The answer to `POST /v1/sync`, and the last line of `sync --json`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SyncAnswer {
-    /// The numbers.
-    #[serde(flatten)]
-    pub done: SyncDone,
-    /// Why it is not complete; null when it is.
-    pub weather: Option<WeatherAnswer>,
-}
-
-/// Why a sync is not complete.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct WeatherAnswer {
-    /// `sign_in_needed`, `application_refused`, `throttled`, or the kind of the fault.
-    pub kind: String,
-    /// When the server may be asked again, if it said so.
-    pub until: Option<String>,
-    /// Who must do what, where somebody must.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub message: Option<String>,
-}
-
-impl SyncAnswer {
-    /// The answer that tells of `report`, its times in `zone`.
-    pub fn new(report: SyncReport, zone: &Zone) -> SyncAnswer {
-        let answer = |kind: &str, until: Option<String>, message: Option<String>| WeatherAnswer {
-            kind: kind.to_owned(),
-            until,
-            message,
-        };
-        let weather = report.weather.map(|weather| match weather {
-            Weather::SignInNeeded => answer("sign_in_needed", None, None),
-            Weather::ApplicationRefused { message } => answer("application_refused", None, Some(message)),
-            Weather::Unreachable(kind) => answer(kind, None, None),
-            Weather::Throttled { until_ms } => answer("throttled", Some(zone.rfc3339(until_ms)), None),
-        });
-        SyncAnswer { done: report.done, weather }
-    }
-
-    /// The exit code of a `sync` that ended like this.
-    pub fn exit_code(&self) -> u8 {
-        match &self.weather {
-            Some(weather) if matches!(weather.kind.as_str(), "sign_in_needed" | "application_refused") => {
-                ErrorKind::SignIn.exit_code()
-            }
-            Some(_) => ErrorKind::Unreachable.exit_code(),
-            None if self.done.failed > 0 => ErrorKind::Unreachable.exit_code(),
-            None => 0,
-        }
-    }
-}
-
-impl SyncCall {
-    /// As a query string.
-    pub fn to_query(&self) -> String {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        if let Some(account) = &self.account {
-            query.append_pair("account", account);
-        }
-        if self.is_full {
-            query.append_pair("full", "true");
-        }
-        if self.accepts_removals {
-            query.append_pair("accept_removals", "true");
-        }
-        if let Some(calendar) = &self.calendar {
-            query.append_pair("calendar", calendar);
-        }
-        query.finish()
-    }
-
-    fn read(values: Vec<(String, String)>) -> Result<SyncCall, Error> {
-        let mut call = SyncCall::default();
-        for (name, value) in values {
-            let flag = || match value.as_str() {
-                "true" | "1" | "" => Ok(true),
-                "false" | "0" => Ok(false),
-                _ => Err(Error::new(ErrorKind::Usage, format!("`{name}` must be true or false"))),
-            };
-            match name.as_str() {
-                "account" => call.account = Some(value),
-                "full" => call.is_full = flag()?,
-                "accept_removals" => call.accepts_removals = flag()?,
-                "calendar" => call.calendar = Some(value),
-                _ => return Err(Error::new(ErrorKind::Usage, "a parameter is not known here")),
-            }
-        }
-        Ok(call)
-    }
-
-    /// The account meant and the order to the engine.
-    ///
-    /// # Errors
-    /// `Usage` and `NotFound` for an unknown account or calendar.
-    pub fn order(&self, mirrors: &Mirrors) -> Result<(String, SyncOrder), Error> {
-        let account = mirrors.account(self.account.as_deref())?;
-        let accept_removals = match (self.accepts_removals, &self.calendar) {
-            (false, None) => Accept::None,
-            (false, Some(_)) => {
-                return Err(Error::new(ErrorKind::Usage, "a calendar is named with accepting removals only"));
-            }
-            (true, None) => Accept::All,
-            (true, Some(text)) => Accept::Calendar(mirrors.calendar(&account, text)?),
-        };
-        Ok((account.name, SyncOrder { is_full: self.is_full, accept_removals }))
-    }
-}
-
-/// Every route of this version; all others are 404.
-pub(super) fn router(shared: Arc<Shared>) -> Router {
+/// Every address of this version under `/v1`, and its methods.
+pub(super) fn routes() -> Vec<(&'static str, MethodRouter<Arc<Shared>>)> {
     let wrong_verb = || async {
         Problem::new(StatusCode::METHOD_NOT_ALLOWED, "usage", "this address knows another method")
     };
@@ -165,66 +69,89 @@ pub(super) fn router(shared: Arc<Shared>) -> Router {
         get(move |State(shared), RawQuery(query)| answer(shared, call, None, query)).fallback(wrong_verb)
     };
     let one = |call: &'static str, name: &'static str| {
-        get(move |State(shared), Path(id): Path<String>, RawQuery(query)| {
-            answer(shared, call, Some((name, id)), query)
+        get(move |State(shared), place: Place, RawQuery(query)| {
+            answer(shared, call, Some((name, place)), query)
         })
     };
     let many =
         |call: &'static str| get(move |State(shared), RawQuery(query)| answer(shared, call, None, query));
     let deed = |act: &'static str| {
-        move |State(shared), Path(place): Path<String>, RawQuery(query), headers, body| {
+        move |State(shared), place: Place, RawQuery(query), headers, body| {
             carry_out(shared, act, place, query, headers, body)
         }
     };
     let add = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "add", String::new(), query, headers, body)
+        carry_out(shared, "add", Ok(Path(String::new())), query, headers, body)
     };
     let choose = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "choose", String::new(), query, headers, body)
+        carry_out(shared, "choose", Ok(Path(String::new())), query, headers, body)
     };
     let clear_choice = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "clear_choice", String::new(), query, headers, body)
+        carry_out(shared, "clear_choice", Ok(Path(String::new())), query, headers, body)
     };
     let observe = |State(shared), RawQuery(query), headers, body| {
-        carry_out(shared, "observe", String::new(), query, headers, body)
+        carry_out(shared, "observe", Ok(Path(String::new())), query, headers, body)
     };
-    Router::new()
-        .route("/v1/status", question("status"))
-        .route("/v1/agenda", question("agenda"))
-        .route("/v1/events", post(add).fallback(wrong_verb))
-        .route("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb))
-        .route("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb))
-        .route("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb))
-        .route("/v1/outbox", many("outbox").post(push).fallback(wrong_verb))
-        .route("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb))
-        .route("/v1/conflicts", question("conflicts"))
-        .route("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb))
-        .route("/v1/reminders", question("reminders"))
-        .route("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb))
-        .route("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb))
-        .route("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb))
-        .route("/v1/presence/timeline", question("presence_timeline"))
-        .route("/v1/presence/why", question("presence_why"))
-        .route("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb))
-        .route("/v1/presence/observe", post(observe).fallback(wrong_verb))
-        .route("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb))
-        .route("/v1/search", question("search"))
-        .route("/v1/free", question("free"))
-        .route("/v1/busy", question("busy"))
-        .route("/v1/changes", question("changes"))
-        .route("/v1/sync", post(sync).fallback(wrong_verb))
+    vec![
+        ("/v1/status", question("status")),
+        ("/v1/agenda", question("agenda")),
+        ("/v1/events", post(add).fallback(wrong_verb)),
+        ("/v1/events/{id}", one("show", "id").patch(deed("edit")).delete(remove).fallback(wrong_verb)),
+        ("/v1/events/{id}/respond", post(deed("respond")).fallback(wrong_verb)),
+        ("/v1/events/{id}/forward", post(deed("forward")).fallback(wrong_verb)),
+        ("/v1/outbox", many("outbox").post(push).fallback(wrong_verb)),
+        ("/v1/outbox/{n}", one("outbox", "n").post(deed("outbox")).fallback(wrong_verb)),
+        ("/v1/conflicts", question("conflicts")),
+        ("/v1/conflicts/{n}", one("conflicts", "n").post(deed("resolve")).fallback(wrong_verb)),
+        ("/v1/reminders", question("reminders")),
+        ("/v1/reminders/{id}/snooze", post(deed("snooze")).fallback(wrong_verb)),
+        ("/v1/reminders/{id}/dismiss", post(deed("dismiss")).fallback(wrong_verb)),
+        ("/v1/presence", many("presence").post(evaluate).fallback(wrong_verb)),
+        ("/v1/presence/timeline", question("presence_timeline")),
+        ("/v1/presence/why", question("presence_why")),
+        ("/v1/presence/override", post(choose).delete(clear_choice).fallback(wrong_verb)),
+        ("/v1/presence/observe", post(observe).fallback(wrong_verb)),
+        ("/v1/presence/commands/{id}/ack", post(deed("acknowledge")).fallback(wrong_verb)),
+        ("/v1/search", question("search")),
+        ("/v1/free", question("free")),
+        ("/v1/busy", question("busy")),
+        ("/v1/changes", question("changes")),
+        ("/v1/stream", get(stream::open).fallback(wrong_verb)),
+        ("/v1/sync", post(sync).fallback(wrong_verb)),
+        ("/openapi.json", get(document).fallback(wrong_verb)),
+    ]
+}
+
+/// The document that describes them.
+async fn document() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], openapi::document().to_string()).into_response()
+}
+
+/// The addresses and the page; all others are 404.
+pub(super) fn router(shared: Arc<Shared>, way: Way) -> Router {
+    let router =
+        routes().into_iter().fold(Router::new(), |router, (path, methods)| router.route(path, methods));
+    page::add_to(router)
         .fallback(|| async {
             Problem::new(StatusCode::NOT_FOUND, "not_found", "there is nothing at this address")
         })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(from_fn_with_state(shared.clone(), guard))
+        .layer(from_fn_with_state((shared.clone(), way), guard))
         .with_state(shared)
 }
 
-async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) -> Response {
-    let (status, kind, detail) = match judge(request.headers(), shared.address, &shared.token) {
+async fn guard(State((shared, way)): State<(Arc<Shared>, Way)>, request: Request, next: Next) -> Response {
+    let door = Doorkeeper { address: shared.address, token: &shared.token, sessions: &shared.sessions };
+    let judgement = match way {
+        Way::Loopback => judge(&door, request.method(), request.uri().path(), request.headers()),
+        Way::Socket => judge_neighbour(request.headers()),
+    };
+    let (status, kind, detail) = match judgement {
         Judgement::Welcome => {
-            let mut response = next.run(request).await;
+            let mut response = match with_whole_body(request).await {
+                Ok(request) => next.run(request).await,
+                Err(problem) => problem.into_response(),
+            };
             let headers = response.headers_mut();
             headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
             headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -247,17 +174,67 @@ async fn guard(State(shared): State<Arc<Shared>>, request: Request, next: Next) 
     Problem::new(status, kind, detail).into_response()
 }
 
+/// Waits for the body, within its limits.
+async fn with_whole_body(request: Request) -> Result<Request, Problem> {
+    if request.body().is_end_stream() {
+        return Ok(request);
+    }
+    let too_long = || {
+        let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
+        Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "refused", detail)
+    };
+    let announced = request.body().size_hint().lower();
+    let waits_for_us = request.headers().contains_key(header::EXPECT);
+    let longest = if waits_for_us { BODY_BYTES_MAX } else { DROPPED_BYTES_MAX };
+    if usize::try_from(announced).is_ok_and(|announced| announced > longest) {
+        return Err(too_long());
+    }
+    let (parts, body) = request.into_parts();
+    let mut chunks = body.into_data_stream();
+    let (mut taken, mut length) = (Vec::new(), 0_usize);
+    let read = async {
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            length = length.saturating_add(chunk.len());
+            match length {
+                ..=BODY_BYTES_MAX => taken.extend_from_slice(&chunk),
+                ..=DROPPED_BYTES_MAX => taken = Vec::new(),
+                _ => break,
+            }
+        }
+        Ok::<(), axum::Error>(())
+    };
+    match tokio::time::timeout(BODY_TIMEOUT, read).await {
+        Err(_) => {
+            Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "the body took too long to arrive"))
+        }
+        Ok(Err(_)) => Err(Problem::new(StatusCode::BAD_REQUEST, "usage", "the body could not be read")),
+        Ok(Ok(())) if length > BODY_BYTES_MAX => Err(too_long()),
+        Ok(Ok(())) => Ok(Request::from_parts(parts, Body::from(taken))),
+    }
+}
+
+/// What stands in an address at its variable place.
+type Place = Result<Path<String>, PathRejection>;
+
+fn text_of(place: Place) -> Result<String, Problem> {
+    let wrong = |_| Problem::new(StatusCode::BAD_REQUEST, "usage", "the address is not UTF-8");
+    place.map(|Path(text)| text).map_err(wrong)
+}
+
 async fn answer(
     shared: Arc<Shared>,
     call: &'static str,
-    place: Option<(&'static str, String)>,
+    place: Option<(&'static str, Place)>,
     query: Option<String>,
 ) -> Result<Response, Problem> {
     let (account, mut values) = parameters(query)?;
-    values.extend(place.map(|(name, value)| (name.to_owned(), value)));
+    if let Some((name, place)) = place {
+        values.push((name.to_owned(), text_of(place)?));
+    }
     let call = Call::read(call, &values)?;
     let mirrors = shared.mirrors.clone();
-    let answer = apart(move || mirrors.answer(account.as_deref(), &call)).await?;
+    let answer = apart(&shared, move || mirrors.answer(account.as_deref(), &call)).await?;
     Ok(Json(answer).into_response())
 }
 
@@ -265,10 +242,10 @@ async fn answer(
 async fn carry_out(
     shared: Arc<Shared>,
     act: &'static str,
-    place: String,
+    place: Place,
     query: Option<String>,
     headers: HeaderMap,
-    body: Result<Bytes, BytesRejection>,
+    body: Bytes,
 ) -> Result<Response, Problem> {
     let (account, values) = parameters(query)?;
     if !values.is_empty() {
@@ -278,29 +255,22 @@ async fn carry_out(
         )
         .into());
     }
-    let body = body.map_err(|rejection| match rejection.status() {
-        StatusCode::PAYLOAD_TOO_LARGE => {
-            let detail = format!("the body is longer than {BODY_BYTES_MAX} bytes");
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "refused", detail)
-        }
-        _ => Problem::new(StatusCode::BAD_REQUEST, "usage", "the body could not be read"),
-    })?;
     if !body.is_empty() && !is_json(&headers) {
         let detail = "send the body as `Content-Type: application/json`";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "usage", detail));
     }
-    let act = Act::read(act, &place, &body)?;
+    let act = Act::read(act, &text_of(place)?, &body)?;
     act_and_wake(shared, account, act).await
 }
 
 /// A deletion has no body: what it says stands in the address.
 async fn remove(
     State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
+    place: Place,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
     let (account, values) = parameters(query)?;
-    let mut call = RemoveCall { id, ..RemoveCall::default() };
+    let mut call = RemoveCall { id: text_of(place)?, ..RemoveCall::default() };
     for (name, value) in values {
         match (name.as_str(), value.as_str()) {
             ("series", "true" | "1" | "") => call.is_series = true,
@@ -315,13 +285,15 @@ async fn remove(
 async fn act_and_wake(shared: Arc<Shared>, account: Option<String>, act: Act) -> Result<Response, Problem> {
     let mirrors = shared.mirrors.clone();
     let hint = if act.is_of_presence() { Hint::PresenceChanged } else { Hint::Edited };
-    let answer = apart(move || mirrors.act(account.as_deref(), &act)).await?;
+    let answer = apart(&shared, move || mirrors.act(account.as_deref(), &act)).await?;
+    shared.engine.notices().look();
     shared.engine.hint(hint);
     Ok(Json(answer).into_response())
 }
 
 /// Another process recorded edits: the engine sends what waits.
 async fn push(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.engine.notices().look();
     shared.engine.hint(Hint::Edited);
     StatusCode::ACCEPTED
 }
@@ -333,13 +305,23 @@ async fn evaluate(State(shared): State<Arc<Shared>>) -> StatusCode {
 }
 
 /// SQLite blocks: it gets a thread of its own, and the door stays responsive.
-async fn apart<T: Send + 'static>(
+pub(super) async fn apart<T: Send + 'static>(
+    shared: &Shared,
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Problem> {
-    let done =
-        tokio::time::timeout(ANSWER_TIMEOUT, tokio::task::spawn_blocking(work)).await.map_err(|_| {
-            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
-        })?;
+    let answers = shared.answers.clone();
+    let done = async {
+        let place = answers.acquire_owned().await.ok();
+        tokio::task::spawn_blocking(move || {
+            // Held until the work is done, also when nobody waits for it any more.
+            let _place = place;
+            work()
+        })
+        .await
+    };
+    let done = tokio::time::timeout(ANSWER_TIMEOUT, done).await.map_err(|_| {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "the answer took too long; try again")
+    })?;
     let done = done.map_err(|_| {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "failed", "the question could not be worked on")
     })?;
@@ -363,7 +345,7 @@ async fn sync(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> R
 /// The account that a query names, and its other parameters.
 type Parameters = (Option<String>, Vec<(String, String)>);
 
-fn parameters(query: Option<String>) -> Result<Parameters, Error> {
+pub(super) fn parameters(query: Option<String>) -> Result<Parameters, Error> {
     let query = query.unwrap_or_default();
     if query.len() > QUERY_BYTES_MAX {
         return Err(Error::new(ErrorKind::Usage, "the query is too long"));

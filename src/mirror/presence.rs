@@ -7,14 +7,15 @@ use crate::mirror::{Doing, MirrorError, Reader, Session};
 use crate::model::{Key, MailboxSettings, Window};
 use crate::presence::{Channel, ChannelState, Override};
 
-const SELECT: &str = "SELECT chosen, evaluated_at_ms, told FROM presence WHERE one = 1";
+const SELECT: &str = "SELECT chosen, evaluated_at_ms, told, call_since_ms FROM presence WHERE one = 1";
 const CHANNELS: &str = "SELECT channel, state, is_handed FROM presence_channel ORDER BY channel";
 const CHANNEL: &str = "SELECT channel, state, is_handed FROM presence_channel WHERE channel = ?1";
 const PUT_CHOSEN: &str = "UPDATE presence SET chosen = ?1 WHERE one = 1";
+const PUT_CALL: &str = "UPDATE presence SET call_since_ms = ?1 WHERE one = 1";
 const PUT_EVALUATED: &str = "UPDATE presence SET evaluated_at_ms = ?1, told = ?2 WHERE one = 1";
 const PUT_CHANNEL: &str = "INSERT INTO presence_channel (channel, state, is_handed) VALUES (?1, ?2, ?3)
     ON CONFLICT (channel) DO UPDATE SET state = excluded.state, is_handed = excluded.is_handed";
-const SETTINGS: &str = "SELECT settings, at_ms FROM mailbox_settings WHERE one = 1";
+const SETTINGS: &str = "SELECT settings, at_ms FROM mailbox_settings WHERE one = 1 AND at_ms IS NOT NULL";
 const CALENDARS: &str =
     "SELECT key, name, owner_address, can_edit, is_default, window_from_ms, window_to_ms, pulled_at_ms
     FROM calendar WHERE is_present = 1 ORDER BY key";
@@ -32,6 +33,8 @@ pub struct PresenceRow {
     pub evaluated_at_ms: Option<i64>,
     /// What was said then: the journal's words, for comparison only.
     pub told: Option<String>,
+    /// Since when the host reports a call.
+    pub call_since_ms: Option<i64>,
 }
 
 /// A channel and its command.
@@ -106,6 +109,7 @@ fn presence(row: &Row<'_>) -> rusqlite::Result<PresenceRow> {
         chosen: chosen.and_then(|text| serde_json::from_str(&text).ok()),
         evaluated_at_ms: row.get(1)?,
         told: row.get(2)?,
+        call_since_ms: row.get(3)?,
     })
 }
 
@@ -163,6 +167,15 @@ impl Session<'_> {
             .doing("storing a manual choice")
     }
 
+    /// Notes since when the host reports a call; `None`: none any more.
+    pub fn put_call(&self, since_ms: Option<i64>) -> Result<(), MirrorError> {
+        self.conn()
+            .prepare_cached(PUT_CALL)
+            .and_then(|mut s| s.execute([since_ms]))
+            .map(|_| ())
+            .doing("noting a call")
+    }
+
     /// Notes an evaluation and what the journal says of its state.
     pub fn put_evaluated(&self, at_ms: i64, told: &str) -> Result<(), MirrorError> {
         self.conn()
@@ -199,7 +212,8 @@ impl Reader {
         Ok(rows.into_iter().flatten().collect())
     }
 
-    /// What the mailbox last said about its user's time, and when. Without settings: it does not allow to read them.
+    /// What the mailbox last said about its user's time, and when; none: it never did. Without settings: they cannot be
+    /// understood.
     ///
     /// # Errors
     /// As every reading.

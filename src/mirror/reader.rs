@@ -73,6 +73,8 @@ pub(super) const COUNTS_OF_DRAFTS: &str = "SELECT d.calendar_key, sum(d.is_hidde
 pub(super) const CHANGES: &str =
     "SELECT seq, event_key, what = 'remove', at_ms FROM change WHERE seq > :since ORDER BY seq LIMIT :limit";
 
+pub(super) const NEWEST_CHANGE: &str = "SELECT coalesce(max(seq), 0) FROM change";
+
 /// A read-only connection to one account's mirror.
 pub struct Reader {
     pub(super) connection: Connection,
@@ -389,6 +391,26 @@ impl Reader {
                     })
                 })?
                 .collect()
+        })
+    }
+
+    /// A number that differs from the one before when another connection has written meanwhile.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn data_version(&self) -> Result<i64, MirrorError> {
+        self.prepared("PRAGMA data_version", "asking whether it was written", |statement| {
+            statement.query_row([], |row| row.get(0))
+        })
+    }
+
+    /// The place of the newest line of the change feed; 0 when there is none.
+    ///
+    /// # Errors
+    /// As every reading.
+    pub fn newest_change(&self) -> Result<i64, MirrorError> {
+        self.prepared(NEWEST_CHANGE, "reading the change feed", |statement| {
+            statement.query_row([], |row| row.get(0))
         })
     }
 

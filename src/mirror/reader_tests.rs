@@ -9,7 +9,7 @@ use crate::mirror::read_rows::{
     UPCOMING_TIMED_UNDRAFTED,
 };
 use crate::mirror::read_search::{HITS, HITS_UNDRAFTED, QUEUED};
-use crate::mirror::reader::{ACCOUNT, CALENDARS, CHANGES, COUNTS};
+use crate::mirror::reader::{ACCOUNT, CALENDARS, CHANGES, COUNTS, NEWEST_CHANGE};
 use crate::model::{DAY_MS, EventKind, EventView, Key, Window};
 
 mod embedded {
@@ -547,7 +547,7 @@ fn no_query_reads_a_large_table_from_end_to_end() {
         "SELECT * FROM v1_changes WHERE seq > ?1 ORDER BY seq",
     ];
     let queries = [OVERLAPPING, UPCOMING_TIMED, UPCOMING_ALL_DAY, BY_KEYS, BY_IDS, BODY, HITS];
-    let feeds = [CHANGES, QUEUED, CALENDARS, ACCOUNT];
+    let feeds = [CHANGES, NEWEST_CHANGE, QUEUED, CALENDARS, ACCOUNT];
     let beside_drafts = [
         OVERLAPPING_UNDRAFTED,
         UPCOMING_TIMED_UNDRAFTED,

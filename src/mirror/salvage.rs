@@ -72,10 +72,15 @@ const CONFLICT: Kept = Kept {
 };
 const REMINDER: Kept = Kept { name: "reminder", columns: &["event_key", "start_ms", "until_ms", "at_ms"] };
 
-const PRESENCE: Kept = Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told"] };
+const PRESENCE: Kept =
+    Kept { name: "presence", columns: &["one", "chosen", "evaluated_at_ms", "told", "call_since_ms"] };
 const CHANNEL: Kept = Kept { name: "presence_channel", columns: &["channel", "state", "is_handed"] };
 const JOURNAL: Kept =
     Kept { name: "presence_journal", columns: &["n", "at_ms", "kind", "channel", "detail"] };
+const REMINDER_TOLD: Kept = Kept {
+    name: "reminder_told",
+    columns: &["n", "event_key", "start_ms", "end_ms", "minutes", "put_off_ms"],
+};
 /// The empty row makes room for the old one.
 const CLEAR_PRESENCE: &str = "DELETE FROM presence";
 const REFILL_PRESENCE: &str = "INSERT OR IGNORE INTO presence (one) VALUES (1)";
@@ -152,7 +157,7 @@ fn copy_all(old: &Connection, new: &Connection) -> Result<u64, MirrorError> {
     new.execute(FORGET_EDIT, []).doing("saving conflicts")?;
     copy(old, new, &REMINDER)?;
     new.execute(CLEAR_PRESENCE, []).doing("saving presence")?;
-    for table in [&PRESENCE, &CHANNEL, &JOURNAL] {
+    for table in [&PRESENCE, &CHANNEL, &JOURNAL, &REMINDER_TOLD] {
         copy(old, new, table)?;
     }
     new.execute(REFILL_PRESENCE, []).doing("saving presence")?;

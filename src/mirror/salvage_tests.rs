@@ -138,7 +138,7 @@ fn a_file_of_which_nothing_is_left_says_that_edits_may_be_lost() {
 fn every_column_of_a_table_that_survives_is_copied() {
     let dir = tempfile::tempdir().unwrap();
     let (mirror, _) = Mirror::open(&dir.path().join("mirror.db"), 0).unwrap();
-    for table in [ALIAS, OUTBOX, CONFLICT, REMINDER] {
+    for table in [ALIAS, OUTBOX, CONFLICT, REMINDER, PRESENCE, CHANNEL, JOURNAL, REMINDER_TOLD] {
         let there: BTreeSet<String> = mirror
             .conn
             .prepare("SELECT name FROM pragma_table_info(?1)")

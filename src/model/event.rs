@@ -114,6 +114,7 @@ coded! {
 }
 
 /// A name and an address; either may be missing.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, Default, serde::Serialize, serde::Deserialize)]
 pub struct Person {
     /// The displayed name.

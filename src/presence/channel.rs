@@ -198,11 +198,15 @@ impl Pending {
         !self.is_in_flight && !self.is_stale && (self.due_ms <= now_ms || is_far)
     }
 
-    fn is_for(&self, aim: &Aim) -> bool {
+    /// A command whose time is over is another one, also when the same is wanted again: the receiver may have
+    /// carried it out long ago, and would not do it again for its key.
+    fn is_for(&self, aim: &Aim, now_ms: i64) -> bool {
         let is_outdated = self.is_stale && self.command.as_of_ms < aim.as_of_ms;
+        let is_over = self.command.valid_until_ms.is_some_and(|until_ms| until_ms <= now_ms);
         self.command.is_release == aim.is_release
             && is_same(self.command.set.as_ref(), aim.set.as_ref())
             && !is_outdated
+            && !is_over
     }
 }
 
@@ -257,8 +261,12 @@ impl Step {
     /// Queues what leads to `aim`, unless it is there or under way.
     fn aim(&mut self, account: &str, now_ms: i64, aim: Option<Aim>) {
         // First, for it decides whether `in_force` is believed: a command that is replaced in flight.
-        let under_way =
-            self.state.pending.as_mut().zip(aim.as_ref()).filter(|(pending, aim)| pending.is_for(aim));
+        let under_way = self
+            .state
+            .pending
+            .as_mut()
+            .zip(aim.as_ref())
+            .filter(|(pending, aim)| pending.is_for(aim, now_ms));
         match under_way {
             Some((pending, aim)) if pending.is_in_flight => {
                 pending.command.valid_until_ms = aim.valid_until_ms;

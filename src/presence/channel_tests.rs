@@ -214,3 +214,18 @@ fn r11_4_a_telephone_system_that_never_answers_gets_one_command_a_retry() {
     assert_eq!(world.commands(), "10:00 VM, 10:00:01 VM, 10:00:03 VM, 11:00 –");
     assert_eq!(world.phone, None);
 }
+
+#[test]
+fn r11_2_a_lost_command_of_an_earlier_stretch_is_not_sent_for_a_later_one() {
+    let lost = forwarding().wants("10:00", Some("VM"), "10:00", "11:00").answers("10:00", Answer::Lost);
+    let key = |state: &ChannelState| state.pending.as_ref().unwrap().command.idempotency_key.clone();
+    let same = lost.clone().wants("10:30", Some("VM"), "10:00", "11:00");
+    assert_eq!(key(&same), key(&lost), "a retry");
+    let later = lost.clone().wants("12:00", Some("VM"), "12:00", "13:00");
+    assert_eq!(later.command(), set("VM"));
+    assert_ne!(
+        key(&later),
+        key(&lost),
+        "the receiver may have carried that out, and been set otherwise since"
+    );
+}

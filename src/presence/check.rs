@@ -81,6 +81,14 @@ impl Report<'_> {
         if let Some(name) = &settings.off_hours_profile {
             self.reference("off_hours_profile", name);
         }
+        if let Some(name) = &settings.admin_profile {
+            self.reference("admin_profile", name);
+            self.note(
+                Level::Warning,
+                "admin_profile",
+                "is prescribed: rules and manual choices have no effect until it is taken out",
+            );
+        }
         if let Some(hours) = &settings.working_hours {
             if hours.start >= hours.end {
                 self.note(Level::Error, "working_hours.end", "must be later than start on the same day");
@@ -113,6 +121,13 @@ impl Report<'_> {
                     "no rule uses this profile; it can be set by hand only",
                 );
             }
+            if profile.status_text == StatusText::Subject {
+                self.note(
+                    Level::Warning,
+                    format!("{key}.status_text"),
+                    "publishes the subjects of appointments that are not private to everybody who sees the status",
+                );
+            }
             let Some(forwarding) = &profile.forwarding else { continue };
             let key = format!("{key}.forwarding.target");
             if let Some(problem) = lines.problem(&forwarding.target) {
@@ -136,6 +151,7 @@ impl Report<'_> {
         of_rules
             .chain(settings.base_profile.clone())
             .chain(settings.off_hours_profile.clone())
+            .chain(settings.admin_profile.clone())
             .chain(outside)
             .collect()
     }

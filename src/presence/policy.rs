@@ -21,9 +21,11 @@ pub struct Policy {
     pub(super) is_enabled: bool,
     pub(super) zone: Zone,
     pub(super) hours: WorkingHours,
+    names_hours: bool,
     pub(super) merge_gap_ms: i64,
     pub(super) base: Arc<Face>,
     pub(super) off_hours: Option<Arc<Face>>,
+    pub(super) admin: Option<Arc<Face>>,
     pub(super) trust_timed_ms: i64,
     pub(super) trust_all_day_ms: i64,
     pub(super) on_shutdown: OnShutdown,
@@ -112,8 +114,10 @@ impl Policy {
             is_enabled: settings.enabled.unwrap_or(true),
             zone: zone.clone(),
             hours: settings.working_hours.clone().unwrap_or_default(),
+            names_hours: settings.working_hours.is_some(),
             merge_gap_ms: settings.merge_gap.map_or(MERGE_GAP_MS, millis),
             off_hours: settings.off_hours_profile.as_deref().and_then(find).or_else(outside),
+            admin: settings.admin_profile.as_deref().and_then(find),
             trust_timed_ms: settings.trust.timed.map_or(TRUST_TIMED_MS, millis),
             trust_all_day_ms: settings.trust.all_day.map_or(TRUST_ALL_DAY_MS, millis),
             on_shutdown: settings.on_shutdown.unwrap_or(OnShutdown::Release),
@@ -133,6 +137,17 @@ impl Policy {
         &self.zone
     }
 
+    /// Whether the settings name working hours: else the mailbox's count, or the usual ones.
+    pub fn names_hours(&self) -> bool {
+        self.names_hours
+    }
+
+    /// The same with these working hours.
+    #[must_use]
+    pub fn with_hours(self, hours: WorkingHours) -> Policy {
+        Policy { hours, ..self }
+    }
+
     /// What becomes of an owned forwarding at shutdown.
     pub fn on_shutdown(&self) -> OnShutdown {
         self.on_shutdown
@@ -146,6 +161,11 @@ impl Policy {
     /// The names of the profiles, as configured.
     pub fn profile_names(&self) -> impl Iterator<Item = &str> {
         self.faces.iter().map(|face| &*face.name)
+    }
+
+    /// The profile that an administrator prescribes.
+    pub fn admin_profile(&self) -> Option<&str> {
+        self.admin.as_ref().map(|face| &*face.name)
     }
 
     /// The name of the base profile.

@@ -37,6 +37,14 @@ pub struct PresenceSettings {
     pub simple: Option<Simple>,
     /// Who carries commands out.
     pub actuators: Option<Vec<Actuator>>,
+    /// The profile that an administrator prescribes, above everything.
+    pub admin_profile: Option<String>,
+    /// The user's own numbers and addresses: calls are not forwarded to them.
+    pub own_numbers: Option<Vec<String>>,
+    /// Numbers that are forwarded to the user's own.
+    pub loop_numbers: Option<Vec<String>>,
+    /// Beginnings of numbers that must not be forwarded to.
+    pub forbidden_targets: Option<Vec<String>>,
 }
 
 /// How long an old mirror is believed.
@@ -124,6 +132,7 @@ pub struct Profile {
 }
 
 /// Where calls go. A target may be a telephone number, so it is not in `Debug`.
+#[cfg_attr(feature = "local-api", derive(schemars::JsonSchema))]
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Forwarding {
     /// A number, `voicemail`, or `none` for off.
@@ -139,6 +148,7 @@ pub struct Forwarding {
         skip_serializing_if = "Option::is_none",
         default
     )]
+    #[cfg_attr(feature = "local-api", schemars(with = "Option<String>"))]
     pub after: Option<Duration>,
 }
 

@@ -1,4 +1,5 @@
 use crate::model::coded::coded;
+use crate::presence::settings::PresenceSettings;
 
 /// The target that stands for "no forwarding".
 pub const TARGET_NONE: &str = "none";
@@ -55,6 +56,15 @@ impl std::fmt::Debug for Lines {
 }
 
 impl Lines {
+    /// What the settings say.
+    pub fn of(settings: &PresenceSettings) -> Lines {
+        Lines {
+            own: settings.own_numbers.clone().unwrap_or_default(),
+            loops: settings.loop_numbers.clone().unwrap_or_default(),
+            forbidden: settings.forbidden_targets.clone().unwrap_or_default(),
+        }
+    }
+
     /// What keeps `target` from being used.
     pub fn problem(&self, target: &str) -> Option<TargetProblem> {
         let trimmed = target.trim();
@@ -106,6 +116,18 @@ fn plain(number: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_settings_say_which_lines_are_the_users_own() {
+        let settings = PresenceSettings {
+            own_numbers: Some(vec!["030 1234".into()]),
+            forbidden_targets: Some(vec!["0900".into()]),
+            ..PresenceSettings::default()
+        };
+        let lines = Lines::of(&settings);
+        assert_eq!(lines.problem("0301234"), Some(TargetProblem::OwnLine));
+        assert_eq!(lines.problem("0900 1"), Some(TargetProblem::Forbidden));
+    }
 
     #[test]
     fn a_target_that_cannot_work_says_why() {

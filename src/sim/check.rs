@@ -218,3 +218,17 @@ pub(super) fn equal(server: &InMemory, mirror: &Mirror) -> Result<(), String> {
         Some((key, row)) => Err(format!("{key} is in the mirror and not on the server: {row:?}")),
     }
 }
+
+/// Nobody in these worlds changes who takes part: one invitation an event is all there may be.
+pub(super) fn nobody_invited_twice(server: &InMemory) -> Result<(), String> {
+    let mut invited: BTreeMap<String, u32> = BTreeMap::new();
+    server.with(|world| {
+        for mail in world.mails(0).iter().filter(|mail| mail.what == "invite") {
+            *invited.entry(mail.event.clone()).or_default() += 1;
+        }
+    });
+    match invited.iter().find(|(_, times)| **times > 1) {
+        None => Ok(()),
+        Some((event, times)) => Err(format!("the guests of {event} were invited {times} times")),
+    }
+}

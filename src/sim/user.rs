@@ -54,6 +54,8 @@ pub(super) struct User {
     wishes: BTreeMap<String, Wish>,
     /// Single events that the user deleted, and did not decide about again.
     deleted: BTreeSet<Key>,
+    /// Which of the user's devices this is: no two write the same word.
+    number: u64,
 }
 
 /// Every request body that was on its way, to find a wish in what the server applied.
@@ -65,13 +67,14 @@ impl User {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
         policy: Policy,
+        number: u64,
     ) -> Result<User, String> {
         let config = Config::parse(CONFIG).map_err(|_| "the world's configuration is valid".to_owned())?;
         let account = config.resolve(ACCOUNT).ok_or("the account is configured")?;
         let mirrors =
             Mirrors::new(config, dir.to_path_buf(), clock, Zones::bundled(), Some("UTC".to_owned()))
                 .with_entropy(entropy);
-        Ok(User { mirrors, account, policy, wishes: BTreeMap::new(), deleted: BTreeSet::new() })
+        Ok(User { mirrors, account, policy, wishes: BTreeMap::new(), deleted: BTreeSet::new(), number })
     }
 
     /// One act. What a rule of the product refuses is an outcome, too.
@@ -96,7 +99,7 @@ impl User {
     }
 
     fn mark(&mut self, event: Key, field: &'static str) -> String {
-        let word = format!("wish{:04}x", self.wishes.len());
+        let word = format!("wish{}x{:04}x", self.number, self.wishes.len());
         // A later word for the same field of the same event takes the place of the earlier one.
         for wish in self.wishes.values_mut().filter(|wish| wish.event == event && wish.field == field) {
             wish.is_over = true;

@@ -22,6 +22,8 @@ use crate::zones::Zones;
 const FIRST_DAY_MS: i64 = 1_772_323_200_000;
 /// Keeps the user's dice apart from the world's.
 const WHIMS: u64 = 0x5eed_0fed_1750_0000;
+/// How many worlds have a second device.
+const POCKETS: f64 = 0.35;
 /// Steps of a world at the most.
 const STEPS_MAX: u32 = 40;
 /// Pulls after calm, before the mirror must equal the server.
@@ -71,6 +73,8 @@ pub struct Outcome {
     pub parked: u64,
     /// Conflicts found.
     pub conflicts: u64,
+    /// Whether there was a second device.
+    pub pockets: u64,
 }
 
 /// Runs the world of `seed` with its mirror in the empty folder `dir`.
@@ -89,6 +93,7 @@ pub fn run(seed: u64, dir: &Path) -> Result<Outcome, Failure> {
             desk.step().await.map_err(|what| fail(step, what))?;
         }
         desk.calm().await.map_err(|what| fail(0, what))?;
+        desk.outcome.pockets = u64::from(desk.pocket.is_some());
         Ok(desk.outcome)
     })
 }
@@ -103,10 +108,19 @@ struct Desk {
     has_silent_changes: bool,
     outcome: Outcome,
     user: User,
+    /// Another device of the same user, with a mirror and an outbox of its own. It is used in turns with the first.
+    pocket: Option<Pocket>,
     /// The user's own dice: a world without a user is the same world.
     whims: fastrand::Rng,
     sent: Sent,
     zones: Arc<Zones>,
+}
+
+/// The device that is not in use.
+struct Pocket {
+    mirror: Option<Mirror>,
+    path: PathBuf,
+    user: User,
 }
 
 /// How a pull is cut off.
@@ -136,9 +150,20 @@ impl Desk {
         let path = dir.join(user::ACCOUNT).join("mirror.db");
         let mut whims = fastrand::Rng::with_seed(seed ^ WHIMS);
         let policy = whims.choice([Policy::Theirs, Policy::Mine, Policy::Ask]).unwrap_or(Policy::Theirs);
-        let entropy = Arc::new(SeededEntropy::from_seed(seed ^ WHIMS));
-        let user = User::new(dir, clock.clone(), entropy, policy)?;
+        let user = |dir: &Path, number: u64| {
+            let entropy = Arc::new(SeededEntropy::from_seed(seed ^ WHIMS ^ (number << 40)));
+            User::new(dir, clock.clone(), entropy, policy, number)
+        };
         let (mirror, _) = Mirror::open(&path, now_ms).map_err(|error| error.to_string())?;
+        let pocket = if whims.f64() < POCKETS {
+            let dir = dir.join("pocket");
+            let path = dir.join(user::ACCOUNT).join("mirror.db");
+            let (mirror, _) = Mirror::open(&path, now_ms).map_err(|error| error.to_string())?;
+            Some(Pocket { mirror: Some(mirror), path, user: user(&dir, 1)? })
+        } else {
+            None
+        };
+        let user = user(dir, 0)?;
         Ok(Desk {
             rng,
             entropy: Arc::new(SeededEntropy::from_seed(seed)),
@@ -149,13 +174,26 @@ impl Desk {
             has_silent_changes,
             outcome: Outcome::default(),
             user,
+            pocket,
             whims,
             sent: Sent::default(),
             zones: Arc::new(Zones::bundled()),
         })
     }
 
+    /// Puts this device away and takes the other, if there is one.
+    fn take_other(&mut self) {
+        if let Some(pocket) = &mut self.pocket {
+            std::mem::swap(&mut self.mirror, &mut pocket.mirror);
+            std::mem::swap(&mut self.path, &mut pocket.path);
+            std::mem::swap(&mut self.user, &mut pocket.user);
+        }
+    }
+
     async fn step(&mut self) -> Result<(), String> {
+        if self.pocket.is_some() && self.whims.bool() {
+            self.take_other();
+        }
         if self.whims.f64() < 0.5 {
             for _ in 0..self.whims.u32(1..5) {
                 self.user.act(&mut self.whims)?;
@@ -363,45 +401,74 @@ impl Desk {
         Ok(report)
     }
 
-    /// Heals everything, lets the server settle, and pulls until mirror and server are equal.
+    /// Heals everything, lets the server settle, and pulls until server and mirrors are equal.
     async fn calm(&mut self) -> Result<(), String> {
         self.server.with(|world| {
             world.set_network_down(false);
             world.clear_faults();
         });
-        let mut last = String::new();
+        let mut last = None;
         for attempt in 0..CALM_PULLS_MAX {
             // Long enough for what was put off and for pauses, short enough that changes come by delta.
             self.clock.turn(Duration::from_secs(3 * 3_600).as_millis() as i64);
             let now_ms = self.clock.now_ms();
             self.server.with(|world| world.settle(now_ms));
             let is_full = self.has_silent_changes || attempt > CALM_PULLS_MAX / 2;
-            let Some(report) = self.pull(is_full, Crash::Never).await? else {
-                return Err("a pull without a crash has a report".to_owned());
-            };
-            if let Some(fault) = &report.fault {
-                last = format!("a pull after calm met {}", fault.kind());
-                continue;
+            last = self.rest(is_full).await?;
+            if self.pocket.is_some() {
+                self.take_other();
+                last = self.rest(is_full).await?.or(last);
+                self.take_other();
             }
-            let Some(mirror) = self.mirror.as_mut() else { return Err("the mirror is open".to_owned()) };
-            for calendar in mirror.calendars().map_err(|error| error.to_string())? {
-                mirror.accept_removals(calendar.id, now_ms).map_err(|error| error.to_string())?;
+            // What the second device sent is new to the first.
+            if last.is_none() {
+                last = self.unequal()?;
             }
-            if let Some(unsent) = self.user.unsent(&self.path)? {
-                last = unsent;
-                continue;
-            }
-            match check::equal(&self.server, mirror) {
-                Ok(()) => {
-                    self.user.check(&self.server, &self.path, &self.sent)?;
-                    check::feed_tells_all(mirror)?;
-                    self.outcome.events =
-                        check::shown(mirror).map_err(|error| error.to_string())?.len() as u64;
-                    return Ok(());
-                }
-                Err(difference) => last = difference,
+            if last.is_none() {
+                return self.check();
             }
         }
-        Err(last)
+        Err(last.unwrap_or_default())
+    }
+
+    /// One pull after calm; what still keeps the device in use from being at rest.
+    async fn rest(&mut self, is_full: bool) -> Result<Option<String>, String> {
+        let Some(report) = self.pull(is_full, Crash::Never).await? else {
+            return Err("a pull without a crash has a report".to_owned());
+        };
+        if let Some(fault) = &report.fault {
+            return Ok(Some(format!("a pull after calm met {}", fault.kind())));
+        }
+        let now_ms = self.clock.now_ms();
+        let Some(mirror) = self.mirror.as_mut() else { return Err("the mirror is open".to_owned()) };
+        for calendar in mirror.calendars().map_err(|error| error.to_string())? {
+            mirror.accept_removals(calendar.id, now_ms).map_err(|error| error.to_string())?;
+        }
+        self.user.unsent(&self.path)
+    }
+
+    /// In what a mirror differs from the server.
+    fn unequal(&self) -> Result<Option<String>, String> {
+        let pocket = self.pocket.as_ref().map(|pocket| &pocket.mirror);
+        for mirror in [Some(&self.mirror), pocket].into_iter().flatten() {
+            let Some(mirror) = mirror else { return Err("the mirror is open".to_owned()) };
+            if let Err(difference) = check::equal(&self.server, mirror) {
+                return Ok(Some(difference));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The rules that hold at rest.
+    fn check(&mut self) -> Result<(), String> {
+        check::nobody_invited_twice(&self.server)?;
+        for _ in 0..=usize::from(self.pocket.is_some()) {
+            self.user.check(&self.server, &self.path, &self.sent)?;
+            let Some(mirror) = &self.mirror else { return Err("the mirror is open".to_owned()) };
+            check::feed_tells_all(mirror)?;
+            self.outcome.events += check::shown(mirror).map_err(|error| error.to_string())?.len() as u64;
+            self.take_other();
+        }
+        Ok(())
     }
 }

@@ -11,6 +11,7 @@ mod mount;
 mod place;
 mod secret;
 mod signal;
+mod staged;
 
 pub use clock::{SystemClock, SystemEntropy, secret_hex};
 pub use environment::program_environment;
@@ -20,3 +21,4 @@ pub use mount::network_share;
 pub use place::{ZONE_DIR, default_config_path, default_data_dir, home_dir, time_zone_name};
 pub use secret::{Readers, SECRET_FILE_BYTES_MAX, SecretProblem, read_secret_file, secret_in_environment};
 pub use signal::{StopSignals, stop_requested};
+pub use staged::{CLOCK_VARIABLE, system_clock};

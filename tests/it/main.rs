@@ -9,8 +9,11 @@
 
 mod actuate;
 mod application;
+#[cfg(unix)]
+mod capi;
 mod cli;
 mod config;
+mod door;
 mod edits;
 mod emulator;
 mod engine;
@@ -19,11 +22,19 @@ mod hostile;
 mod ical;
 mod kill;
 mod local;
+mod local_page;
 mod look;
+mod openapi;
 #[cfg(unix)]
 mod presence;
+#[cfg(all(unix, debug_assertions))]
+mod presence_night;
+mod presence_sim;
+mod presence_watch;
 mod pull;
 mod push;
+mod readers;
+mod reminder;
 mod sign_in;
 mod sim;
 mod stage;

@@ -269,3 +269,54 @@ fn a_rule_that_no_event_reaches_is_found_and_a_target_that_is_none_refused() {
     house.place.run(&["presence", "observe", "forwarding", " "]).ended(5);
     house.place.run(&["presence", "set", "BUSY", "--until", "1999-01-01"]).ended(5);
 }
+
+#[test]
+fn the_own_line_is_not_forwarded_to_and_a_live_call_changes_nothing_but_what_is_shown() {
+    let house = House::open(&[a()], &[], WORKS);
+    let text = std::fs::read_to_string(house.place.config_path()).unwrap();
+    let own = text.replace("merge_gap =", "own_numbers = [\"(0)200\"]\nmerge_gap =");
+    let own = own.replace("target = \"voicemail\"", "target = \"200\"");
+    std::fs::write(house.place.config_path(), own).unwrap();
+    let sent = house.tick("10:00");
+    assert_eq!((&sent["profile"], &sent["forwarding_skipped"]), (&json!("BUSY"), &json!("own_line")));
+    assert_eq!((house.got("presence"), house.got("forwarding")), (vec!["BUSY".to_owned()], Vec::new()));
+    let journal = house.place.run(&["presence", "journal"]).ended(0).stdout;
+    assert!(journal.contains("skip") && journal.contains("own_line"), "{journal}");
+    let found = house.place.run(&["presence", "check"]).ended(2).stdout;
+    assert!(found.contains("presence.profile.BUSY.forwarding.target"), "{found}");
+
+    std::fs::write(house.place.config_path(), text).unwrap();
+    house.tick("10:10");
+    let on = house.json(&["observe", "call", "on"], "10:50");
+    assert!(on["on_call_since"].as_str().unwrap().contains("T10:50"), "{on}");
+    house.json(&["observe", "call", "on"], "10:55");
+    let why = house.json(&["why"], "11:00");
+    assert!(why["on_call_since"].as_str().unwrap().contains("T10:50"), "{why}");
+    assert_eq!(why["forwarding_state"]["owned"], true);
+    house.tick("11:00");
+    assert_eq!(house.json(&["observe", "call", "off"], "11:10")["on_call_since"], Value::Null);
+    house.tick("11:10");
+    assert_eq!(house.got("forwarding"), ["voicemail", "none release"]);
+}
+
+#[test]
+fn what_the_group_locks_nobody_chooses_away_and_check_finds_what_vanished() {
+    let house = House::open(&[a()], &[], WORKS);
+    let text = std::fs::read_to_string(house.place.config_path()).unwrap();
+    house.json(&["set", "TENT", "--until-changed"], "09:00");
+    let locked = text.replace("merge_gap =", "admin_profile = \"OOF\"\nmerge_gap =");
+    std::fs::write(house.place.config_path(), locked).unwrap();
+    let now = house.json(&["now"], "10:00");
+    assert_eq!((&now["profile"], &now["reason"]["layer"]), (&json!("OOF"), &json!("admin")));
+    let gone = text.replace("\"TENT\"", "\"HALF\"").replace("./telephone", "./no-telephone");
+    std::fs::write(house.place.config_path(), gone).unwrap();
+    let found = house.place.run(&["presence", "check", "--json"]).ended(2).json().to_string();
+    for key in ["presence.override", "presence.actuator.program", "presence.profile.BUSY.status_text"] {
+        assert!(found.contains(key), "{key} in {found}");
+    }
+    assert_eq!(house.json(&["now"], "10:00")["profile"], "BUSY", "the safest reading: it does not count");
+    let odd = text.replace("merge_gap =", "admin_profile = \"OOFF\"\nmerge_gap =");
+    std::fs::write(house.place.config_path(), odd).unwrap();
+    let ran = house.place.run(&["presence", "check"]).ended(2);
+    assert!(ran.stderr.contains("did you mean \"OOF\"?"), "{}", ran.stderr);
+}

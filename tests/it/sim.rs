@@ -28,6 +28,7 @@ fn run_all(seeds: impl IntoIterator<Item = u64>) {
                 sum.pushed += outcome.pushed;
                 sum.parked += outcome.parked;
                 sum.conflicts += outcome.conflicts;
+                sum.pockets += outcome.pockets;
             }
             Err(failure) => {
                 failures.push(format!("{failure}\nreplay: CALMIRROR_SEED={seed} cargo test --test it sim"))
@@ -38,7 +39,12 @@ fn run_all(seeds: impl IntoIterator<Item = u64>) {
     assert!(failures.is_empty(), "{} of {worlds} worlds failed\n{}", failures.len(), failures.join("\n"));
     // A world in which nothing happens proves nothing.
     assert!(
-        worlds < 50 || (sum.crashes > 0 && sum.weather > 0 && sum.edits > worlds && sum.pushed > worlds),
+        worlds < 50
+            || (sum.crashes > 0
+                && sum.weather > 0
+                && sum.edits > worlds
+                && sum.pushed > worlds
+                && sum.pockets > 0),
         "{sum:?}"
     );
 }

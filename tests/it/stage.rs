@@ -98,11 +98,16 @@ pub struct Emulator {
 
 impl Emulator {
     pub fn start(dir: &Path, arguments: &[&str]) -> Emulator {
+        Emulator::start_with(dir, arguments, &[])
+    }
+
+    pub fn start_with(dir: &Path, arguments: &[&str], variables: &[(&str, &str)]) -> Emulator {
         let mut child = Command::new(PROGRAM)
             .env_clear()
             // Not the bus of whoever runs the tests, and so not their keyring.
             .env("DBUS_SESSION_BUS_ADDRESS", "disabled:")
             .env("HOME", dir)
+            .envs(variables.iter().copied())
             .arg("emulate")
             .args(arguments)
             .stdin(Stdio::null())

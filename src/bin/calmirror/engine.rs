@@ -9,7 +9,7 @@ use calmirror::config::Config;
 use calmirror::engine::{Edges, Engine};
 use calmirror::http::HttpClient;
 use calmirror::local::Announcement;
-use calmirror::system::{StopSignals, SystemClock, SystemEntropy};
+use calmirror::system::{StopSignals, SystemEntropy, system_clock};
 use calmirror::vault::system_keyring;
 
 use crate::setup::Failure;
@@ -22,7 +22,7 @@ pub fn edges() -> Result<Edges, Failure> {
     Ok(Edges {
         http: HttpClient::new()
             .map_err(|error| Error::because(ErrorKind::Failed, error.to_string(), error))?,
-        clock: Arc::new(SystemClock),
+        clock: system_clock(),
         entropy: Arc::new(SystemEntropy),
         keyring: system_keyring(),
     })

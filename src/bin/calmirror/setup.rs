@@ -3,11 +3,10 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use calmirror::api::{Error, ErrorKind, Mirrors};
 use calmirror::config::{CONFIG_BYTES_MAX, Config, Effective, Problem};
-use calmirror::system::{self, SystemClock};
+use calmirror::system;
 use calmirror::zones::Zones;
 use serde_json::{Value, json};
 
@@ -142,7 +141,7 @@ impl Setup {
 /// The mirrors, on this machine's clock and the newer of its two zone databases.
 pub fn new_mirrors(config: Config, data_dir: &Path) -> Mirrors {
     let zones = Zones::newest(Some(Path::new(calmirror::system::ZONE_DIR)));
-    Mirrors::new(config, data_dir.to_path_buf(), Arc::new(SystemClock), zones, system::time_zone_name())
+    Mirrors::new(config, data_dir.to_path_buf(), system::system_clock(), zones, system::time_zone_name())
 }
 
 /// The configuration file meant.

@@ -3,6 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+
 use crate::actuate::{Actuator, Actuators, Cause, Outcome};
 use crate::flow::presence::{Inputs, journal};
 use crate::mirror::{ChannelRow, Editor, JournalKind, JournalRow, MirrorError, Reader, Session};
@@ -84,12 +87,7 @@ impl Keeper {
         };
         let decided = self.decide(&reader, now_ms)?;
         let is_changed = self.store(&mut editor, due, &decided)?;
-        let mut sent = Vec::new();
-        for channel in CHANNELS {
-            if self.actuators.reaches(channel) {
-                sent.extend(self.send(&mut editor, channel, &decided).await?);
-            }
-        }
+        let sent = self.send(&mut editor, &decided).await?;
         // What nobody carries out any more is not due: it is owed until somebody does.
         let channels = reader.presence_channels()?;
         let waits = |row: &&ChannelRow| !row.is_handed && self.actuators.reaches(row.state.channel);
@@ -124,7 +122,8 @@ impl Keeper {
             return Ok(());
         }
         if let Some(command) = self.begin_sending(&mut editor, channel, now_ms)? {
-            self.carry_out(&mut editor, channel, &command, now_ms).await?;
+            let (command, outcome, took_ms) = self.apply(&command).await;
+            self.settle(&mut editor, command, &outcome, now_ms.saturating_add(took_ms))?;
         }
         Ok(())
     }
@@ -133,7 +132,7 @@ impl Keeper {
         let now_ms = steady_now_ms(reader.presence()?.evaluated_at_ms, now_ms);
         let range = Window { from_ms: now_ms, to_ms: now_ms.saturating_add(1) };
         let inputs = Inputs::read(reader, self.user.as_deref(), range)?;
-        let timeline = inputs.scene(&self.policy, now_ms).timeline(range);
+        let timeline = inputs.scene(&inputs.completed(&self.policy), now_ms).timeline(range);
         Ok(Decided { now_ms, timeline })
     }
 
@@ -205,19 +204,32 @@ impl Keeper {
         Ok(next)
     }
 
+    /// Sends what is due on all channels at once, so that a receiver that hangs on one delays no other; then keeps up
+    /// what would end by itself on the rest.
     async fn send(
         &self,
         editor: &mut Editor,
-        channel: Channel,
         decided: &Decided,
-    ) -> Result<Option<(Command, Outcome)>, MirrorError> {
+    ) -> Result<Vec<(Command, Outcome)>, MirrorError> {
         let now_ms = decided.now_ms;
-        if let Some(command) = self.begin_sending(editor, channel, now_ms)? {
-            let outcome = self.carry_out(editor, channel, &command, now_ms).await?;
-            return Ok(Some((command, outcome)));
+        let (mut due, mut resting) = (Vec::new(), Vec::new());
+        for channel in CHANNELS.into_iter().filter(|channel| self.actuators.reaches(*channel)) {
+            match self.begin_sending(editor, channel, now_ms)? {
+                Some(command) => due.push(command),
+                None => resting.push(channel),
+            }
         }
-        self.renew(editor, channel, decided).await?;
-        Ok(None)
+        let mut answers: FuturesUnordered<_> = due.iter().map(|command| self.apply(command)).collect();
+        let mut sent = Vec::new();
+        while let Some((command, outcome, took_ms)) = answers.next().await {
+            self.settle(editor, command, &outcome, now_ms.saturating_add(took_ms))?;
+            sent.push((command.clone(), outcome));
+        }
+        sent.sort_by_key(|(command, _)| CHANNELS.iter().position(|channel| *channel == command.channel));
+        for channel in resting {
+            self.renew(editor, channel, decided).await?;
+        }
+        Ok(sent)
     }
 
     /// Marks the due command as being sent; on the disk before it is.
@@ -236,19 +248,23 @@ impl Keeper {
         Ok(Some(command))
     }
 
-    async fn carry_out(
-        &self,
-        editor: &mut Editor,
-        channel: Channel,
-        command: &Command,
-        now_ms: i64,
-    ) -> Result<Outcome, MirrorError> {
+    /// Has a command carried out. Answers how long that took: an evaluation "as if it were then" keeps its own time.
+    async fn apply<'c>(&self, command: &'c Command) -> (&'c Command, Outcome, i64) {
         let started_ms = self.clock.now_ms();
         let outcome = self.actuators.apply(command).await;
-        // An evaluation "as if it were then" keeps its own time.
-        let took_ms = self.clock.now_ms().saturating_sub(started_ms).max(0);
-        let now_ms = now_ms.saturating_add(took_ms);
-        let answer = match &outcome {
+        (command, outcome, self.clock.now_ms().saturating_sub(started_ms).max(0))
+    }
+
+    /// Stores what became of a command.
+    fn settle(
+        &self,
+        editor: &mut Editor,
+        command: &Command,
+        outcome: &Outcome,
+        now_ms: i64,
+    ) -> Result<(), MirrorError> {
+        let channel = command.channel;
+        let answer = match outcome {
             Outcome::Applied { .. } => Some(Answer::Applied),
             Outcome::Waiting => None,
             Outcome::Refused(Cause::Stale) => Some(Answer::Stale),
@@ -259,7 +275,7 @@ impl Keeper {
         match answer {
             Some(answer) => {
                 let input = Input::Answered { id: &command.id, answer, roll: roll(self.entropy.as_ref()) };
-                self.step(&session, channel, now_ms, input, Some(&outcome), None)?;
+                self.step(&session, channel, now_ms, input, Some(outcome), None)?;
             }
             // The host has it as long as it is the one under way.
             None => {
@@ -271,8 +287,7 @@ impl Keeper {
                 }
             }
         }
-        session.commit()?;
-        Ok(outcome)
+        session.commit()
     }
 
     /// Keeps up what would end by itself.

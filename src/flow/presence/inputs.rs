@@ -1,17 +1,24 @@
 //! From the rows of the mirror to what presence is computed from.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::mirror::{ChannelRow, MirrorError, OwnedCalendar, PresenceRow, Reader, Slot};
-use crate::model::{AutomaticReplies, DAY_MS, EventKind, EventView, Key, Response, SourceKind, Window};
+use crate::model::{
+    AutomaticReplies, DAY_MS, EventKind, EventView, Key, MailboxHours, Response, SourceKind, Window,
+};
 use crate::presence::{
     AutoReply, Calendar, Channel, ChannelState, Content, Ending, Event, EventType, Identity, Lines, Policy,
-    PresenceSettings, Role, Scene,
+    PresenceSettings, Role, Scene, TimeOfDay, Weekday, WorkingHours,
 };
 use crate::zones::Zone;
 
 /// How far beyond the range asked for events are read: as far as stretches are followed, and a day for paddings.
 const AROUND_MS: i64 = 41 * DAY_MS;
+
+/// As the mailbox counts them, from 1.
+const WEEK: [Weekday; 7] =
+    [Weekday::Mon, Weekday::Tue, Weekday::Wed, Weekday::Thu, Weekday::Fri, Weekday::Sat, Weekday::Sun];
 
 /// Everything read for one evaluation.
 #[derive(Debug, Clone)]
@@ -22,6 +29,8 @@ pub struct Inputs {
     pub calendars: Vec<Calendar>,
     /// The mailbox's automatic replies, while they are on.
     pub auto_reply: Option<AutoReply>,
+    /// The mailbox's working hours, which count where the settings name none.
+    pub hours: Option<WorkingHours>,
     /// What is remembered.
     pub row: PresenceRow,
     /// The channels that were ever used.
@@ -30,7 +39,7 @@ pub struct Inputs {
 
 /// Compiles an account's settings; `zone` is the account's, which counts where they name none.
 pub fn policy(settings: &PresenceSettings, zone: &Zone) -> Policy {
-    Policy::compile(settings, zone, &Lines::default())
+    Policy::compile(settings, zone, &Lines::of(settings))
 }
 
 impl Inputs {
@@ -55,14 +64,18 @@ impl Inputs {
             views.iter().filter(|view| view.kind == EventKind::Exception).map(|view| view.key).collect();
         let slots = reader.slots(&exceptions)?;
         let slots: BTreeMap<Key, Slot> = slots.into_iter().map(|slot| (slot.key, slot)).collect();
-        let auto_reply = match reader.mailbox_settings()? {
-            Some((Some(settings), read_ms)) => auto_reply(settings.automatic_replies, read_ms),
-            Some((None, _)) | None => None,
+        let (auto_reply, hours) = match reader.mailbox_settings()? {
+            Some((Some(settings), read_ms)) => (
+                auto_reply(settings.automatic_replies, read_ms),
+                settings.working_hours.as_ref().and_then(working_hours),
+            ),
+            Some((None, _)) | None => (None, None),
         };
         Ok(Inputs {
             events: views.into_iter().map(|view| event(view, &slots, user)).collect(),
             calendars: calendars.into_iter().map(|calendar| takes_part(calendar, user)).collect(),
             auto_reply,
+            hours,
             row,
             channels: reader.presence_channels()?,
         })
@@ -74,8 +87,17 @@ impl Inputs {
             events: Vec::new(),
             calendars: Vec::new(),
             auto_reply: None,
+            hours: None,
             row: PresenceRow::default(),
             channels: Vec::new(),
+        }
+    }
+
+    /// The policy with what the mailbox adds to it.
+    pub fn completed<'p>(&self, policy: &'p Policy) -> Cow<'p, Policy> {
+        match &self.hours {
+            Some(hours) if !policy.names_hours() => Cow::Owned(policy.clone().with_hours(hours.clone())),
+            Some(_) | None => Cow::Borrowed(policy),
         }
     }
 
@@ -87,7 +109,7 @@ impl Inputs {
             calendars: &self.calendars,
             auto_reply: self.auto_reply,
             chosen: self.row.chosen.as_ref(),
-            admin_profile: None,
+            admin_profile: policy.admin_profile(),
             now_ms,
         }
     }
@@ -99,17 +121,21 @@ impl Inputs {
     }
 }
 
-/// Its owner is the user and it is editable. A server that names no owner means the mailbox's own; a user who is not
-/// known has the default calendar.
-fn takes_part(calendar: OwnedCalendar, user: Option<&str>) -> Calendar {
+/// Whether its owner is the user and it is editable. A server that names no owner means the mailbox's own; a user who is
+/// not known has the default calendar.
+pub(crate) fn is_own(calendar: &OwnedCalendar, user: Option<&str>) -> bool {
     let is_users = match (&calendar.owner_address, user) {
         (Some(owner), Some(user)) => owner.trim().eq_ignore_ascii_case(user.trim()),
         (None, _) | (Some(_), None) => calendar.is_default,
     };
+    is_users && calendar.can_edit
+}
+
+fn takes_part(calendar: OwnedCalendar, user: Option<&str>) -> Calendar {
     Calendar {
+        is_own: is_own(&calendar, user),
         key: calendar.key,
         name: calendar.name,
-        is_own: is_users && calendar.can_edit,
         last_complete_ms: calendar.pulled_at_ms,
         window: calendar.window,
     }
@@ -158,6 +184,22 @@ fn event(view: EventView, slots: &BTreeMap<Key, Slot>, user: Option<&str>) -> Ev
             organizer,
         },
     }
+}
+
+/// As local times of the policy's zone, whatever zone the mailbox wrote them in: who travels works there. A day that ends
+/// at midnight ends a minute before.
+fn working_hours(hours: &MailboxHours) -> Option<WorkingHours> {
+    let time = |minute: u16| {
+        let minute = minute.min(24 * 60 - 1);
+        let (hour, minute) = (u8::try_from(minute / 60).ok()?, u8::try_from(minute % 60).ok()?);
+        Some(TimeOfDay { hour, minute })
+    };
+    let days = hours.days.iter().filter_map(|day| WEEK.get(usize::from(*day).checked_sub(1)?).copied());
+    Some(WorkingHours {
+        days: days.collect(),
+        start: time(hours.start_minute)?,
+        end: time(hours.end_minute)?,
+    })
 }
 
 fn auto_reply(replies: Option<AutomaticReplies>, read_ms: i64) -> Option<AutoReply> {

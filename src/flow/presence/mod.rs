@@ -7,7 +7,10 @@
 mod evaluate;
 mod inputs;
 mod journal;
+mod mailbox;
 
 pub use evaluate::{Due, Keeper, Ticked};
 pub(crate) use evaluate::{acknowledge, observe, roll};
+pub(crate) use inputs::is_own;
 pub use inputs::{Inputs, policy};
+pub use mailbox::look_at_mailbox;

@@ -132,6 +132,16 @@ impl Session {
         Ok(state.tokens.as_ref().and_then(|tokens| tokens.ended.as_ref()?.claims.clone()))
     }
 
+    /// What was granted, as the server named it; empty when nobody is signed in, or it did not say.
+    ///
+    /// # Errors
+    /// When the tokens cannot be read.
+    pub async fn scopes(&self) -> Result<Vec<String>, VaultError> {
+        let mut state = self.inner.state.lock().await;
+        self.inner.load(&mut state)?;
+        Ok(state.tokens.as_ref().map(|tokens| tokens.scopes.clone()).unwrap_or_default())
+    }
+
     /// Whose tokens they are, as far as it was noted when they came.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday",
 const DAYS_MAX: usize = 32;
 
 impl Graph {
-    /// The mailbox's automatic replies, working hours and zone; `None` when the sign-in may not read them, which says
-    /// nothing about the account otherwise.
+    /// The mailbox's automatic replies, working hours and zone; `None` when the sign-in may not read them or the
+    /// mailbox has none, which says nothing about the account otherwise.
     ///
     /// # Errors
     /// Any [`Fault`] but `EndlessPages` and `LinkRefused`.
@@ -18,7 +18,7 @@ impl Graph {
         let url = self.0.site.api(&format!("{}/mailboxSettings?$select={SELECT}", self.0.site.mailbox()));
         match self.0.ask(&Ask::small(url)).await {
             Ok(reply) => settings(&decode::body_text(&reply.body)?).map(Some),
-            Err(Fault::Refused { status: 403, .. }) => Ok(None),
+            Err(Fault::Refused { status: 403 | 404, .. }) => Ok(None),
             Err(fault) => Err(fault),
         }
     }

@@ -1,11 +1,9 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use calmirror::api::{Error, ErrorKind};
 use calmirror::emulator::{Options, Running, Seeding, Source, serve};
-use calmirror::ports::Clock;
-use calmirror::system::{SystemClock, stop_requested};
+use calmirror::system::{stop_requested, system_clock};
 use clap::Args;
 
 use crate::engine::runtime;
@@ -40,7 +38,7 @@ pub struct Emulate {
 
 impl Emulate {
     pub fn run(self, output: &mut Output) -> Result<u8, Failure> {
-        let clock = Arc::new(SystemClock);
+        let clock = system_clock();
         let source = match &self.mailbox {
             Some(path) => Source::Document { text: read_document(path)?, seed: self.seed },
             None => {

@@ -4,7 +4,8 @@ use calmirror::api::{
 };
 use calmirror::presence::Level;
 use chrono::DateTime;
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
 
 use crate::args::Globals;
 use crate::command::fields::carry_out;
@@ -14,7 +15,7 @@ use crate::output::{Output, Tone, cell, plain_table};
 use crate::setup::{Failure, Setup};
 use crate::text::{age, clean};
 
-/// The cells of a drawn timeline.
+/// The cells of a drawn timeline: its dates beside it, it fits eighty columns.
 const DRAWN_CELLS: i64 = 48;
 
 /// What is shown and where calls go: now, later, and why
@@ -105,6 +106,19 @@ enum Observed {
         #[command(flatten)]
         at: At,
     },
+    /// The user is on a call, or not any more: it is shown, and changes no forwarding
+    Call {
+        /// Whether
+        state: Switch,
+        #[command(flatten)]
+        at: At,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Switch {
+    On,
+    Off,
 }
 
 impl From<At> for PresenceCall {
@@ -147,13 +161,25 @@ impl Presence {
             }
             PresenceCommand::Clear(at) => act(&setup, output, &Act::ClearChoice(at.into()))?,
             PresenceCommand::Observe { what: Observed::Forwarding { target, at } } => {
-                act(&setup, output, &Act::Observe(ObserveCall { target, place: at.into() }))?;
+                act(&setup, output, &Act::Observe(ObserveCall { target, call: None, place: at.into() }))?;
+            }
+            PresenceCommand::Observe { what: Observed::Call { state, at } } => {
+                let call = Some(state == Switch::On);
+                act(
+                    &setup,
+                    output,
+                    &Act::Observe(ObserveCall { call, place: at.into(), ..ObserveCall::default() }),
+                )?;
             }
             PresenceCommand::Tick(at) => return tick(&setup, output, &at.into()),
             PresenceCommand::Journal { limit, tz } => {
                 let lines = setup.mirrors.presence_journal(&account, limit, tz.as_deref())?;
                 if output.is_json() {
                     output.json(&lines)?;
+                    return Ok(0);
+                }
+                if lines.is_empty() {
+                    output.line("Nothing happened yet. `calmirror presence tick` evaluates once, `calmirror serve` goes on.")?;
                     return Ok(0);
                 }
                 let mut table = plain_table(4, &[0, 1, 2]);
@@ -163,13 +189,13 @@ impl Presence {
                         cell(time_text(&line.at), Tone::Faint),
                         cell(line.kind.code(), Tone::Accent),
                         cell(channel, Tone::Plain),
-                        cell(clean(&line.detail.to_string()), Tone::Plain),
+                        cell(detail_text(&line.detail), Tone::Plain),
                     ]);
                 }
                 output.table(&mut table)?;
             }
             PresenceCommand::Check => {
-                let findings = setup.mirrors.presence_check(&account);
+                let findings = setup.mirrors.presence_check(&account)?;
                 let is_wrong = findings.iter().any(|finding| finding.level == Level::Error);
                 if output.is_json() {
                     output.json(&findings)?;
@@ -236,6 +262,9 @@ fn print_now(setup: &Setup, output: &mut Output, answer: &PresenceAnswer) -> Res
         None => String::new(),
     };
     output.line(format!("{profile} ({}){until}", answer.segment.availability.code()))?;
+    if let Some(since) = &answer.on_call_since {
+        output.line(format!("  on a call since {}", time_text(since)))?;
+    }
     output.line(format!("  calls: {}", forwarding_text(&answer.segment)))?;
     output.line(format!("  why: {}", reason_text(&answer.segment)))?;
     let age = output.tone(age(answer.as_of.as_deref(), setup.mirrors.now_ms()), Tone::Faint);
@@ -279,6 +308,19 @@ fn print_why(setup: &Setup, output: &mut Output, answer: &WhyAnswer) -> Result<(
         output.line(format!("  until {}", time_text(until)))?;
     }
     output.line(format!("  calls: {}", forwarding_text(&answer.segment)))?;
+    let known = &answer.forwarding_state;
+    for (is_so, text) in [
+        (known.owned, "switched by calmirror, and given back afterwards"),
+        (known.yielded, "somebody switched it at the telephone: left alone until something else is wanted"),
+        (known.unclear, "the last command got no answer: it is sent again"),
+    ] {
+        if is_so {
+            output.line(format!("    {text}"))?;
+        }
+    }
+    if let Some(since) = &answer.on_call_since {
+        output.line(format!("  on a call since {}: shown, and changes no forwarding", time_text(since)))?;
+    }
     for layer in &answer.layers {
         let calls = if layer.forwarding { ", decides where calls go" } else { "" };
         output.line(format!("  layer {}: {}{calls}", layer.layer.code(), clean(&layer.profile)))?;
@@ -308,6 +350,30 @@ fn forwarding_text(segment: &SegmentAnswer) -> String {
         }
         (None, None) => "as they were".to_owned(),
     }
+}
+
+/// The members of a journal's line that say something, as `name value`.
+fn detail_text(detail: &serde_json::Value) -> String {
+    let Some(members) = detail.as_object() else { return clean(&detail.to_string()) };
+    let is_telling = |value: &serde_json::Value| !value.is_null() && *value != json!(false);
+    let told = members
+        .iter()
+        .filter(|(name, value)| !matches!(name.as_str(), "id" | "enabled") && is_telling(value));
+    let mut words: Vec<String> = told
+        .map(|(name, value)| match value {
+            serde_json::Value::String(text) => format!("{name} {text}"),
+            serde_json::Value::Bool(_) => name.clone(),
+            serde_json::Value::Object(_) => {
+                let word = ["target", "profile"].iter().find_map(|key| value.get(key)?.as_str());
+                format!("{name} {}", word.map_or_else(|| value.to_string(), ToOwned::to_owned))
+            }
+            other => format!("{name} {other}"),
+        })
+        .collect();
+    if detail.get("enabled") == Some(&json!(false)) {
+        words.push("switched off".to_owned());
+    }
+    clean(&words.join(", "))
 }
 
 fn reason_text(segment: &SegmentAnswer) -> String {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use calmirror::api::{Error, ErrorKind};
+use calmirror::config::ConfigFile;
 use calmirror::engine::{Accept, Engine, PresenceTick, Seen, SyncReport};
 use calmirror::flow::Progress;
 use calmirror::local::{Announcement, Door, Listen, SyncAnswer, SyncCall, WeatherAnswer};
@@ -327,7 +328,8 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
     let has_several = config.accounts.len() > 1;
     let mut engine = open(config.clone(), &setup.data_dir)?;
     // Others ask here for a sync, as they ask `serve`.
-    let mirrors = Arc::new(new_mirrors(config, &setup.data_dir));
+    engine.follow(ConfigFile::new(&setup.config_path));
+    let mirrors = Arc::new(new_mirrors(config, &setup.data_dir).following(engine.config()));
     let door = engine.runtime().block_on(Door::open(Listen::default(), mirrors, engine.handle()))?;
     let handle = engine.handle();
     let _stop = Stop::listen(move || handle.stop())?;
@@ -351,6 +353,8 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
                 let _ = output.json_line(&of_account(account, presence_json(tick)));
             }
         }
+        // By another program, which has its answer.
+        Seen::SignIn(..) => {}
     });
     bar.clear();
     drop(door);

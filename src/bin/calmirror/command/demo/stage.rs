@@ -38,6 +38,8 @@ use crate::text::{clean, grouped, plural};
 const ACCOUNT: &str = "anna";
 /// The zone of the demo's mailbox and agenda.
 const ZONE: &str = "Europe/Berlin";
+/// What its appointments make of presence and calls.
+const PRESENCE: &str = include_str!("presence.toml");
 /// Makes ids and tokens of the emulator.
 const SEED: u64 = 7;
 /// Edits that other clients make while the network is cut.
@@ -385,6 +387,7 @@ impl Stage {
             "address": announcement.address,
             "data_dir": self.directory.path(),
             "control_url": self.running.control_url(),
+            "link": door.invite(),
         });
         if output.is_json() {
             output.json_line(&json!({ "event": "serving", "value": value }))?;
@@ -392,6 +395,7 @@ impl Stage {
             output.line("")?;
             let address = output.tone(format!("http://{}", announcement.address), Tone::Heading);
             output.line(format!("    Serving {address} until Ctrl-C"))?;
+            output.line(format!("    page     {}", door.invite().expose()))?;
             output.line(format!("    token    {}", self.directory.path().join("engine.json").display()))?;
             output.line(format!("    control  {}", self.running.control_url()))?;
         }
@@ -558,8 +562,10 @@ fn config_text(origin: &str) -> String {
          [[account]]\n\
          name = \"{ACCOUNT}\"\n\
          user = \"anna@contoso.example\"\n\
+         conflicts = \"ask\"\n\
          [presence]\n\
-         time_zone = \"{ZONE}\"\n"
+         time_zone = \"{ZONE}\"\n\
+         {PRESENCE}"
     )
 }
 
