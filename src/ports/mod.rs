@@ -124,16 +124,19 @@ pub trait Clock: Send + Sync {
     /// wait, and a clock that is set moves `at_ms` away: so the clock is looked at again meanwhile. Answers whether it
     /// jumped.
     fn until(&self, at_ms: i64) -> Pending<'_, bool> {
-        Box::pin(async move {
-            let from_ms = self.now_ms();
-            let wait_ms = at_ms.saturating_sub(from_ms).max(0);
-            let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LOOK_MAX);
-            self.sleep(wait).await;
-            let passed_ms = self.now_ms().saturating_sub(from_ms);
-            let waited_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
-            passed_ms.saturating_sub(waited_ms).saturating_abs() >= JUMP_MS
-        })
+        Box::pin(look_until(self, at_ms))
     }
+}
+
+/// Waits for `at_ms` by looking at the clock, as [`Clock::until`] does where the system does not tell of its changes.
+pub async fn look_until<C: Clock + ?Sized>(clock: &C, at_ms: i64) -> bool {
+    let from_ms = clock.now_ms();
+    let wait_ms = at_ms.saturating_sub(from_ms).max(0);
+    let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0)).min(LOOK_MAX);
+    clock.sleep(wait).await;
+    let passed_ms = clock.now_ms().saturating_sub(from_ms);
+    let waited_ms = i64::try_from(wait.as_millis()).unwrap_or(i64::MAX);
+    passed_ms.saturating_sub(waited_ms).saturating_abs() >= JUMP_MS
 }
 
 /// Draws randomness.
