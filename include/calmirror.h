@@ -45,7 +45,8 @@ calmirror_t calmirror_open(const char *options, size_t length);
  * One call: {"call": name, "account": name, ...}. Blocks as long as its work takes: a question some milliseconds, "sync" and
  * "sign_out" until their end, "sign_in" until there is something to show.
  *
- * Returns {"ok": ...} or {"problem": ...}; the caller frees it. Never null, unless there is no memory.
+ * Returns {"ok": ...} or {"problem": ...}; the caller frees it. Never null. What the call was refused for stands in the answer,
+ * not in calmirror_last_error.
  */
 char *calmirror_call(calmirror_t handle, const char *call, size_t length);
 

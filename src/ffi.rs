@@ -86,7 +86,7 @@ pub unsafe extern "C" fn calmirror_open(options: *const c_char, length: usize) -
     })
 }
 
-/// Answers one call; see [`Instance::call`]. Null only when there is no memory for an answer.
+/// Answers one call; see [`Instance::call`]. Never null.
 ///
 /// # Safety
 /// `call` is null or points to `length` readable bytes.
