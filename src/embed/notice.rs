@@ -19,11 +19,10 @@ pub(super) fn to_json(notice: &Notice, mirrors: &Mirrors) -> Value {
             let what = json!({ "profile": tick.profile, "changed": tick.is_changed, "sent": sent });
             object("presence", account, &what)
         }
-        What::Reminder { event, due_ms } => {
-            let zone = mirrors.account(Some(account)).map(|effective| mirrors.zone(&effective));
-            let due_at = zone.map(|zone| zone.rfc3339(*due_ms)).ok();
-            object("reminder", account, &json!({ "event": event, "due_at": due_at }))
-        }
+        What::Reminder(tick) => match mirrors.account(Some(account)) {
+            Ok(effective) => object("reminder", account, &tick.to_json(&mirrors.zone(&effective))),
+            Err(_) => object("reminder", account, &json!({})),
+        },
         What::Sync(report) => match mirrors.account(Some(account)) {
             Ok(effective) => {
                 let answer = SyncAnswer::new((**report).clone(), &mirrors.zone(&effective));

@@ -3,6 +3,7 @@
 //! The engine drives its flows on the caller's thread; one worker thread of its own fetches and decodes beside
 //! the writing. Readers need no engine: they open a mirror for reading, in this process or another.
 
+mod bell;
 mod desk;
 mod exchange;
 mod notice;
@@ -27,6 +28,7 @@ use crate::ports::{Clock, Entropy, Http, Keyring};
 use crate::presence::Channel;
 use crate::system::{EngineLock, LockError};
 
+pub use bell::ReminderTick;
 use desk::Desk;
 pub use desk::{NOT_LET_IN, sign_in_site};
 pub use notice::{Heard, Hub, LOOK_EVERY, NOTICES_MAX, Notice, Subscription, What};

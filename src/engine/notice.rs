@@ -13,9 +13,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Notify;
 
 use crate::api::ErrorKind;
-use crate::engine::{PresenceTick, Seen, SyncReport};
+use crate::engine::{PresenceTick, ReminderTick, Seen, SyncReport};
 use crate::mirror::{MirrorError, Reader};
-use crate::model::Key;
 
 /// Notices that wait for one listener.
 pub const NOTICES_MAX: usize = 256;
@@ -43,13 +42,8 @@ pub enum What {
     },
     /// Something else is shown or forwarded, or commands were sent.
     Presence(PresenceTick),
-    /// A reminder is due.
-    Reminder {
-        /// Of which event.
-        event: Key,
-        /// Since when; UTC epoch milliseconds.
-        due_ms: i64,
-    },
+    /// Reminders came due: after a pause all at once, and none twice.
+    Reminder(ReminderTick),
     /// A sync ended.
     Sync(Box<SyncReport>),
     /// A sign-in beside the engine ended; if not well, by what kind of problem.
@@ -105,7 +99,7 @@ impl Queue {
         match (known, &notice.what) {
             (Some(known), What::Change { .. }) => known.what = notice.what.clone(),
             (None, What::Change { .. })
-            | (_, What::Presence(_) | What::Reminder { .. } | What::Sync(_) | What::SignIn(_)) => {
+            | (_, What::Presence(_) | What::Reminder(_) | What::Sync(_) | What::SignIn(_)) => {
                 if waiting.queue.len() >= NOTICES_MAX {
                     waiting.queue.pop_front();
                     waiting.has_lost = true;
@@ -285,6 +279,7 @@ impl Hub {
                 (account, What::Sync(Box::new(report.clone())))
             }
             Seen::Presence(account, tick) => (account, What::Presence(tick.clone())),
+            Seen::Reminder(account, tick) => (account, What::Reminder(tick.clone())),
             Seen::SignIn(account, ended) => (account, What::SignIn(ended)),
         };
         self.tell(account, what);

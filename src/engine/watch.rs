@@ -16,6 +16,7 @@ use tokio::sync::{Notify, mpsc, oneshot, watch};
 
 use crate::api::{Error, ErrorKind};
 use crate::config::ConfigFile;
+use crate::engine::bell::{Bell, ReminderTick};
 use crate::engine::desk::Desk;
 use crate::engine::notice::Hub;
 use crate::engine::office::Office;
@@ -125,6 +126,8 @@ pub enum Seen<'s> {
     Done(&'s str, &'s SyncReport),
     /// An evaluation of an account's presence changed what is shown, or sent commands.
     Presence(&'s str, &'s PresenceTick),
+    /// Reminders of an account came due; they count as told.
+    Reminder(&'s str, &'s ReminderTick),
     /// A sign-in that [`Handle::sign_in`] began ended.
     SignIn(&'s str, Result<(), ErrorKind>),
 }
@@ -335,6 +338,8 @@ async fn keep_in_step(
 ) -> WatchReport {
     let edges = &office.edges;
     let mut report = WatchReport::default();
+    let accounts: Vec<String> = seats.keys().cloned().collect();
+    let mut bell = Bell::open(office, &accounts, edges.clock.now_ms());
     let mut hints = Hints::default();
     let next_at_ms = edges.clock.now_ms();
     let mut schedules: BTreeMap<String, Schedule> = seats
@@ -362,6 +367,9 @@ async fn keep_in_step(
         let latest_ms = now_ms.saturating_add(in_ms(SLEEP_MAX));
         for schedule in schedules.values_mut() {
             schedule.next_at_ms = schedule.next_at_ms.min(latest_ms);
+        }
+        for (account, tick) in bell.ring(office, now_ms) {
+            tell(seen, Seen::Reminder(&account, &tick));
         }
         let due = switchboard.due(now_ms);
         report.evaluations = report.evaluations.saturating_add(u64::try_from(due.len()).unwrap_or(0));
@@ -410,8 +418,8 @@ async fn keep_in_step(
             None => None,
         };
         let wake = Wake {
-            at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).min(),
-            follows_clock: !switchboard.is_empty(),
+            at_ms: poll_at_ms.into_iter().chain(switchboard.next_at_ms()).chain(bell.next_at_ms()).min(),
+            follows_clock: !switchboard.is_empty() || bell.is_waiting(),
         };
         let next = inbox.next(edges, wake, asked.len() < INBOX_MAX, &mut evaluating, &mut running).await;
         match &next {
@@ -429,6 +437,7 @@ async fn keep_in_step(
                     // It may have slept, and be elsewhere.
                     let now_ms = edges.clock.now_ms();
                     switchboard.want_all(now_ms);
+                    bell.want_all(now_ms);
                     for schedule in schedules.values_mut() {
                         schedule.is_woken = true;
                         schedule.next_at_ms = schedule.next_at_ms.min(now_ms);
@@ -450,6 +459,7 @@ async fn keep_in_step(
                 report.wake_ups += 1;
                 let now_ms = edges.clock.now_ms();
                 switchboard.want_all(now_ms.saturating_add(SETTLED_MS));
+                bell.want_all(now_ms.saturating_add(SETTLED_MS));
                 let soon_ms = now_ms.saturating_add(in_ms(AFTER_EDIT));
                 for (name, schedule) in &mut schedules {
                     if seats.get(name).is_some_and(|seat| seat.may_have_edits()) {
@@ -460,6 +470,7 @@ async fn keep_in_step(
             Next::Message(Message::Hint(Hint::PresenceChanged)) => {
                 report.wake_ups += 1;
                 switchboard.want_all(edges.clock.now_ms());
+                bell.want_all(edges.clock.now_ms());
             }
             Next::Message(Message::Hint(hint)) => {
                 report.wake_ups += 1;
@@ -467,6 +478,7 @@ async fn keep_in_step(
                 let now_ms = edges.clock.now_ms();
                 if matches!(hint, Hint::NetworkUp | Hint::Resumed) {
                     switchboard.want_all(now_ms);
+                    bell.want_all(now_ms);
                 }
                 for schedule in schedules.values_mut() {
                     schedule.is_woken |= matches!(hint, Hint::NetworkUp | Hint::Resumed);
@@ -487,6 +499,7 @@ async fn keep_in_step(
             Next::Turn(Turn { account, reply, end, due_ms, has_mailbox_news }) => {
                 if has_mailbox_news {
                     switchboard.want(&account, edges.clock.now_ms());
+                    bell.want(&account, edges.clock.now_ms());
                 }
                 if let (Some(seat), true) = (seats.get(&account), seats.len() > MIRRORS_OPEN_MAX) {
                     close(&account, seat).await;
@@ -498,6 +511,7 @@ async fn keep_in_step(
                     TurnEnd::Sliced => {
                         schedule.next_at_ms = edges.clock.now_ms();
                         switchboard.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
+                        bell.want(&account, schedule.next_at_ms.saturating_add(SETTLED_MS));
                         continue;
                     }
                     TurnEnd::Visited => {
@@ -510,6 +524,7 @@ async fn keep_in_step(
                 };
                 if let Some(pause_ms) = evaluation_after(schedule, answer.as_ref().ok()) {
                     switchboard.want(&account, edges.clock.now_ms().saturating_add(pause_ms));
+                    bell.want(&account, edges.clock.now_ms().saturating_add(pause_ms));
                 }
                 match &answer {
                     Ok(done) => tell(seen, Seen::Done(&account, done)),

@@ -153,9 +153,8 @@ impl Teller {
             Heard::Notice(notice) => match notice.what {
                 What::Change { .. } => Step::Changes,
                 What::Presence(_) => Step::Presence,
-                What::Reminder { event, due_ms } => {
-                    let due_at = self.shared.mirrors.zone(&self.account).rfc3339(due_ms);
-                    Step::Event("reminder", json!({ "event": event, "due_at": due_at }))
+                What::Reminder(tick) => {
+                    Step::Event("reminder", tick.to_json(&self.shared.mirrors.zone(&self.account)))
                 }
                 What::Sync(report) => {
                     let answer = SyncAnswer::new(*report, &self.shared.mirrors.zone(&self.account));

@@ -10,6 +10,7 @@ use calmirror::local::{Announcement, Door, Listen, SyncAnswer, SyncCall, Weather
 use calmirror::model::Broken;
 use calmirror::ports::{HttpError, Method, Request};
 use calmirror::system::{Holder, engine_holder};
+use calmirror::zones::Zone;
 use clap::Args;
 use serde_json::{Value, json};
 
@@ -351,6 +352,22 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
         Seen::Presence(account, tick) => {
             if output.is_json() {
                 let _ = output.json_line(&of_account(account, presence_json(tick)));
+            }
+        }
+        Seen::Reminder(account, tick) => {
+            if output.is_json() {
+                let zone =
+                    setup.mirrors.account(Some(account)).map(|effective| setup.mirrors.zone(&effective));
+                let mut line = tick.to_json(&zone.unwrap_or_else(|_| Zone::utc()));
+                if let Some(line) = line.as_object_mut() {
+                    line.insert("event".to_owned(), json!("reminder"));
+                }
+                let _ = output.json_line(&of_account(account, line));
+            } else {
+                let count = tick.due.len().saturating_add(tick.more);
+                output.note(&format!(
+                    "{account}: {count} reminders came due; calmirror reminders --due lists them."
+                ));
             }
         }
         // By another program, which has its answer.
