@@ -15,7 +15,7 @@ use chrono::{Days, NaiveDate};
 use crate::machine::Runs;
 use crate::table::{Line, Table, percent, seconds, thousands};
 
-const CONFIG: &str = "[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n";
+const CONFIG: &str = "[[graph_app]]\ndisplay_name = \"Bench\"\napplication_id = \"1\"\ndirectory_id = \"t\"\n[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n";
 const DAYS: u64 = 120;
 const PASSES: usize = 10;
 

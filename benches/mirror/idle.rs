@@ -20,6 +20,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::data::{DAY_MS, NOW_MS};
 use crate::ours::Even;
+use crate::presence::POLICY;
 use crate::server::{Asked, Server, control};
 use crate::table::{Line, Table};
 use crate::{child, machine};
@@ -38,6 +39,8 @@ pub struct Idle {
     asked: Asked,
     /// Switches to a thread of the process while the engine slept.
     switches: Option<u64>,
+    /// The same hour with a presence policy: wake-ups, polls, evaluations.
+    presence: (u64, u64, u64),
 }
 
 /// Runs ahead by every sleep; at the end of the hour it stops the engine.
@@ -60,6 +63,15 @@ impl Clock for Ahead {
         }
         Box::pin(tokio::task::yield_now())
     }
+
+    /// As Linux does it: it tells when the clock is set, and nobody has to look.
+    fn until(&self, at_ms: i64) -> Pending<'_, bool> {
+        let wait_ms = u64::try_from(at_ms - self.now_ms()).unwrap_or(0);
+        Box::pin(async move {
+            self.sleep(Duration::from_millis(wait_ms)).await;
+            false
+        })
+    }
 }
 
 /// The real clock, shifted to the instant of the measures.
@@ -75,9 +87,9 @@ impl Clock for Real {
     }
 }
 
-fn engine(address: SocketAddr, dir: &Path, clock: Arc<dyn Clock>) -> Engine {
+fn engine(address: SocketAddr, dir: &Path, clock: Arc<dyn Clock>, more: &str) -> Engine {
     let config = format!(
-        "[[graph_app]]\ndisplay_name = \"Bench\"\napplication_id = \"1\"\ndirectory_id = \"t\"\ngraph_url = \"http://{address}\"\n[[account]]\nname = \"{ACCOUNT}\"\n"
+        "[[graph_app]]\ndisplay_name = \"Bench\"\napplication_id = \"1\"\ndirectory_id = \"t\"\ngraph_url = \"http://{address}\"\n[[account]]\nname = \"{ACCOUNT}\"\n{more}"
     );
     let edges = Edges {
         http: HttpClient::new().unwrap(),
@@ -101,7 +113,7 @@ pub fn run_child(address: SocketAddr, dir: &Path) -> Idle {
     FileVault::new(dir, ACCOUNT, Arc::new(NoKeyring)).store(&tokens).unwrap();
     control(address, "quiet");
     let clock = Arc::new(Ahead { now_ms: AtomicI64::new(NOW_MS), end: Mutex::new(None) });
-    let mut idle = engine(address, dir, clock.clone());
+    let mut idle = engine(address, dir, clock.clone(), "");
     let report = idle.sync(ACCOUNT, &SyncOrder::default(), &mut |_| {}).unwrap();
     assert!(report.weather.is_none(), "{report:?}");
     control(address, "tell");
@@ -110,7 +122,13 @@ pub fn run_child(address: SocketAddr, dir: &Path) -> Idle {
     let asked = control(address, "tell");
     drop(idle);
 
-    let mut asleep = engine(address, dir, Arc::new(Real(Instant::now())));
+    let mut keeping = engine(address, dir, clock.clone(), POLICY);
+    *clock.end.lock().unwrap() = Some((clock.now_ms() + HOUR_MS, keeping.handle()));
+    let kept = keeping.watch(&mut |_| {}).unwrap();
+    let presence = (kept.wake_ups, kept.polls, kept.evaluations);
+    drop(keeping);
+
+    let mut asleep = engine(address, dir, Arc::new(Real(Instant::now())), "");
     let handle = asleep.handle();
     let thread = std::thread::spawn(move || asleep.watch(&mut |_| {}).map(|report| report.polls));
     // The poll at the start, and what its connection has to do afterwards.
@@ -121,13 +139,13 @@ pub fn run_child(address: SocketAddr, dir: &Path) -> Idle {
     let switches = from.zip(machine::switches()).map(|(from, to)| (to - from).saturating_sub(1));
     handle.stop();
     thread.join().unwrap().unwrap();
-    Idle { wake_ups, polls, asked, switches }
+    Idle { wake_ups, polls, asked, switches, presence }
 }
 
 pub fn measure(table: &mut Table, server: &Server, dir: &Path) {
     let dir = dir.join("idle");
     let told: Idle = child::run(&["idle", &server.address.to_string(), dir.to_str().unwrap()]);
-    let Idle { wake_ups, polls, asked, switches } = told;
+    let Idle { wake_ups, polls, asked, switches, presence: (kept_ups, kept_polls, evaluations) } = told;
     let others = wake_ups.saturating_sub(polls);
     table.add(Line {
         measure: "idle hour of serve: wake-ups beside polls".to_owned(),
@@ -136,6 +154,13 @@ pub fn measure(table: &mut Table, server: &Server, dir: &Path) {
         ratio: format!("+{others}"),
         reach: "+0".to_owned(),
         holds: Some(others == 0),
+        ..Line::default()
+    });
+    table.add(Line {
+        measure: "the same hour with presence".to_owned(),
+        bound: format!("{kept_polls} polls"),
+        ours: format!("{kept_ups} wake-ups, {evaluations} evaluations"),
+        ratio: format!("+{}", kept_ups.saturating_sub(kept_polls)),
         ..Line::default()
     });
     table.add(Line {

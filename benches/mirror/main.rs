@@ -21,6 +21,7 @@ mod machine;
 mod mailboxes;
 mod ours;
 mod outbox;
+mod presence;
 mod reads;
 mod rounds;
 mod server;
@@ -88,7 +89,7 @@ fn main() {
         .iter()
         .map(|(items, server)| {
             let file = dir.path().join(format!("filled-{items}.db"));
-            if ["quiet", "changes", "agenda", "open", "host", "door"].into_iter().any(wants) {
+            if ["quiet", "changes", "agenda", "open", "host", "door", "presence"].into_iter().any(wants) {
                 let filled: rounds::Filled =
                     child::run(&["fill", &server.address.to_string(), file.to_str().unwrap()]);
                 table.add(Line {
@@ -110,6 +111,9 @@ fn main() {
         if wants("open") {
             reads::measure_open(&mut table, *items, file);
         }
+        if wants("presence") {
+            presence::measure(&mut table, *items, file);
+        }
         if wants("host") {
             host::measure(&mut table, *items, file, dir.path());
         }
@@ -124,6 +128,10 @@ fn main() {
         && wants("changes")
     {
         rounds::measure_changed(&mut table, [small, large], [small_file, large_file]);
+    }
+    if wants("presence") {
+        presence::measure_crowd(&mut table, &files[0]);
+        presence::measure_boundaries(&mut table, &files[0], dir.path());
     }
     if wants("idle") {
         let (_, server) = &servers[0];

@@ -13,7 +13,9 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let data_dir = folder.path().to_path_buf();
-//! let config = Config::parse("[[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n").map_err(|p| format!("{p:?}"))?;
+//! let text = "[[graph_app]]\ndisplay_name = \"Calendars\"\napplication_id = \"0-0\"\ndirectory_id = \"contoso.example\"\n\
+//!             [[account]]\nname = \"anna\"\nuser = \"anna@contoso.example\"\n";
+//! let config = Config::parse(text).map_err(|problems| format!("{problems:?}"))?;
 //! let options = Options { role: Role::Reader, ..Options::new(config, data_dir)? };
 //! let instance = Instance::open(options)?;
 //!

@@ -58,7 +58,8 @@ mod tests {
     use super::*;
     use crate::api::ErrorKind;
     use crate::config::Config;
-    use crate::engine::{PresenceSent, PresenceTick};
+    use crate::engine::{PresenceSent, PresenceTick, ReminderTick};
+    use crate::model::Key;
     use crate::presence::Channel;
     use crate::system::SystemClock;
     use crate::zones::Zones;
@@ -66,7 +67,7 @@ mod tests {
     #[test]
     fn every_notice_has_its_published_shape() {
         let config =
-            Config::parse("[[account]]\nname = \"anna\"\n[presence]\ntime_zone = \"Europe/Berlin\"\n")
+            Config::parse("[[graph_app]]\ndisplay_name = \"c\"\napplication_id = \"1\"\ndirectory_id = \"t\"\n[[account]]\nname = \"anna\"\n[presence]\ntime_zone = \"Europe/Berlin\"\n")
                 .unwrap();
         let mirrors = Mirrors::new(config, PathBuf::new(), Arc::new(SystemClock), Zones::bundled(), None);
         let told = |what| to_json(&Notice { account: "anna".into(), what }, &mirrors).to_string();
@@ -77,6 +78,10 @@ mod tests {
             (
                 What::Presence(tick),
                 r#"{"account":"anna","changed":true,"notice":"presence","profile":"BUSY","sent":[{"channel":"forwarding","release":false,"state":"handed"}]}"#,
+            ),
+            (
+                What::Reminder(ReminderTick { due: vec![(Key::from_bytes([1; 16]), 0)], more: 2 }),
+                r#"{"account":"anna","items":[{"due_at":"1970-01-01T01:00:00+01:00","event":"01010101010101010101010101010101"}],"more":2,"notice":"reminder"}"#,
             ),
             (What::SignIn(Ok(())), r#"{"account":"anna","kind":null,"notice":"sign_in","signed_in":true}"#),
             (

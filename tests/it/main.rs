@@ -30,6 +30,7 @@ mod presence;
 #[cfg(all(unix, debug_assertions))]
 mod presence_night;
 mod presence_sim;
+#[cfg(unix)]
 mod presence_watch;
 mod pull;
 mod push;

@@ -12,7 +12,7 @@ use calmirror::api::{Act, AddCall, ChooseCall, FieldsCall, Mirrors};
 use calmirror::config::{Config, ConfigFile};
 use calmirror::emulator::{Options, Running, Source, World, serve};
 use calmirror::engine::{
-    Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, Seen, SyncOrder, WatchReport,
+    Edges, Engine, Handle, Hint, OtherMailbox, PresenceTick, ReminderTick, Seen, SyncOrder, WatchReport,
 };
 use calmirror::http::HttpClient;
 use calmirror::local::{Announcement, Door, Listen};
@@ -102,6 +102,7 @@ struct Watching {
     handle: Handle,
     announcement: Announcement,
     ticks: Receiver<(String, PresenceTick)>,
+    reminders: Receiver<ReminderTick>,
     thread: JoinHandle<WatchReport>,
 }
 
@@ -185,16 +186,21 @@ impl House {
         let door = engine.runtime().block_on(door).unwrap();
         let announcement = door.announcement().clone();
         let (tell, ticks) = channel();
+        let (remind, reminders) = channel();
         let thread = std::thread::spawn(move || {
-            let report = engine.watch(&mut |seen| {
-                if let Seen::Presence(account, tick) = seen {
+            let report = engine.watch(&mut |seen| match seen {
+                Seen::Presence(account, tick) => {
                     let _nobody_listens = tell.send((account.to_owned(), tick.clone()));
                 }
+                Seen::Reminder(_, tick) => {
+                    let _nobody_listens = remind.send(tick.clone());
+                }
+                Seen::Progress(..) | Seen::Done(..) | Seen::SignIn(..) => {}
             });
             drop(door);
             report.unwrap()
         });
-        Watching { handle, announcement, ticks, thread }
+        Watching { handle, announcement, ticks, reminders, thread }
     }
 
     fn turn(&self, clock: &str) {
@@ -284,6 +290,40 @@ fn write_program(path: &Path, body: &str) {
 }
 
 const TELEPHONE: &str = "actuator = [{ channels = [\"forwarding\", \"presence\"], kind = \"command\", program = [\"{program}\"] }]\n";
+
+#[test]
+fn reminders_come_when_they_are_due_after_a_sleep_in_one_list_and_never_twice() {
+    let with_reminder = |mut event: Value, minutes: i64| {
+        event["isReminderOn"] = json!(true);
+        event["reminderMinutesBeforeStart"] = json!(minutes);
+        event
+    };
+    let events = [
+        with_reminder(event("First", "10:00", "11:00"), 15),
+        with_reminder(event("Second", "10:30", "13:00"), 15),
+        with_reminder(event("Third", "12:00", "13:00"), 0),
+    ];
+    let house = House::open("09:30", &events, TELEPHONE);
+    let watching = house.watch();
+    let due = |watching: &Watching| -> Vec<i64> {
+        let tick = watching.reminders.recv_timeout(PATIENCE).expect("a reminder");
+        tick.due.iter().map(|(_, due_ms)| *due_ms).collect()
+    };
+    watching.shows("anna", "AVAIL");
+    house.turn("09:45");
+    assert_eq!(due(&watching), [at_ms("09:45")]);
+    // It slept, and is itself again.
+    house.turn("12:00");
+    assert_eq!(due(&watching), [at_ms("10:15"), at_ms("12:00")]);
+    watching.stop();
+    let again = house.watch();
+    again.shows("anna", "BUSY");
+    house.turn("13:00");
+    again.shows("anna", "AVAIL");
+    again.handle.stop();
+    again.thread.join().unwrap();
+    assert_eq!(again.reminders.try_iter().count(), 0, "none is told twice");
+}
 
 #[test]
 fn a_meeting_forwards_at_its_start_and_gives_back_at_its_end_without_anybody_asking() {

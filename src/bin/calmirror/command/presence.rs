@@ -1,7 +1,8 @@
 use calmirror::api::{
-    Act, ActAnswer, ChooseCall, ObserveCall, PresenceAnswer, PresenceCall, SegmentAnswer, TimelineAnswer,
-    TimelineCall, WhyAnswer,
+    Act, ActAnswer, ChooseCall, ObserveCall, PresenceAnswer, PresenceCall, SegmentAnswer, ShowCall,
+    TimelineAnswer, TimelineCall, WhyAnswer,
 };
+use calmirror::model::Key;
 use calmirror::presence::Level;
 use chrono::DateTime;
 use clap::{Args, Subcommand, ValueEnum};
@@ -266,7 +267,7 @@ fn print_now(setup: &Setup, output: &mut Output, answer: &PresenceAnswer) -> Res
         output.line(format!("  on a call since {}", time_text(since)))?;
     }
     output.line(format!("  calls: {}", forwarding_text(&answer.segment)))?;
-    output.line(format!("  why: {}", reason_text(&answer.segment)))?;
+    output.line(format!("  why: {}", reason_text(setup, &answer.segment)))?;
     let age = output.tone(age(answer.as_of.as_deref(), setup.mirrors.now_ms()), Tone::Faint);
     output.line(format!("  mirror: {age}"))
 }
@@ -285,7 +286,7 @@ fn print_timeline(setup: &Setup, output: &mut Output, answer: &TimelineAnswer) -
             cell(format!("{} – {}", time_text(&segment.start), time_text(&segment.end)), Tone::Plain),
             cell(clean(&segment.profile), Tone::Heading),
             cell(forwarding_text(segment), Tone::Plain),
-            cell(reason_text(segment), Tone::Faint),
+            cell(reason_text(setup, segment), Tone::Faint),
         ]);
     }
     output.table(&mut table)?;
@@ -303,7 +304,11 @@ fn print_why(setup: &Setup, output: &mut Output, answer: &WhyAnswer) -> Result<(
         return output.json(answer);
     }
     let profile = output.tone(clean(&answer.segment.profile), Tone::Heading);
-    output.line(format!("{profile} at {}: {}", time_text(&answer.at), reason_text(&answer.segment)))?;
+    output.line(format!(
+        "{profile} at {}: {}",
+        time_text(&answer.at),
+        reason_text(setup, &answer.segment)
+    ))?;
     if let Some(until) = &answer.until {
         output.line(format!("  until {}", time_text(until)))?;
     }
@@ -327,7 +332,7 @@ fn print_why(setup: &Setup, output: &mut Output, answer: &WhyAnswer) -> Result<(
     }
     for loser in &answer.losers {
         let event = match (loser.event, loser.private) {
-            (Some(event), _) => event.to_string(),
+            (Some(event), _) => event_text(setup, event),
             (None, true) => "private appointment".to_owned(),
             (None, false) => "automatic reply".to_owned(),
         };
@@ -376,15 +381,27 @@ fn detail_text(detail: &serde_json::Value) -> String {
     clean(&words.join(", "))
 }
 
-fn reason_text(segment: &SegmentAnswer) -> String {
+fn reason_text(setup: &Setup, segment: &SegmentAnswer) -> String {
     let reason = &segment.reason;
     let what = match (reason.event, reason.private) {
-        (Some(event), _) => format!(" · {event}"),
+        (Some(event), _) => format!(" · {}", event_text(setup, event)),
         (None, true) => " · private appointment".to_owned(),
         (None, false) => String::new(),
     };
     let rule = reason.rule.as_deref().map(|rule| format!(" · rule {}", clean(rule))).unwrap_or_default();
     format!("{}{rule}{what}", reason.layer.code())
+}
+
+/// An event that is not private, as a person knows it.
+fn event_text(setup: &Setup, event: Key) -> String {
+    let id = event.to_string();
+    let call = ShowCall { id: id.clone(), tz: None };
+    let found =
+        setup.account().and_then(|account| setup.mirrors.show(&account, &call).map_err(Failure::from));
+    match found.ok().and_then(|event| event.subject) {
+        Some(subject) => format!("{} ({})", clean(&subject), id.get(..8).unwrap_or(&id)),
+        None => id,
+    }
 }
 
 /// A bar with a letter a segment, and when it begins and ends.
