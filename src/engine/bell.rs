@@ -46,7 +46,7 @@ struct Line {
     /// What the wall clock showed at the last look.
     since_ms: i64,
     look_at_ms: i64,
-    /// A reminder comes then, and not only the end of the day.
+    /// Something is known to come then.
     is_waiting: bool,
     is_failing: bool,
 }
@@ -71,18 +71,18 @@ impl Bell {
     /// Has an account looked at by `at_ms`.
     pub(super) fn want(&mut self, account: &str, at_ms: i64) {
         if let Some(line) = self.lines.get_mut(account) {
-            line.look_at_ms = line.look_at_ms.min(at_ms);
+            line.want(at_ms);
         }
     }
 
     /// Has all accounts looked at by `at_ms`.
     pub(super) fn want_all(&mut self, at_ms: i64) {
-        self.lines.values_mut().for_each(|line| line.look_at_ms = line.look_at_ms.min(at_ms));
+        self.lines.values_mut().for_each(|line| line.want(at_ms));
     }
 
-    /// When the next account is to be looked at.
+    /// When to wake for the next account. Where nothing comes within a day, whatever wakes then has it looked at.
     pub(super) fn next_at_ms(&self) -> Option<i64> {
-        self.lines.values().map(|line| line.look_at_ms).min()
+        self.lines.values().filter(|line| line.is_waiting).map(|line| line.look_at_ms).min()
     }
 
     /// What came due since it was last looked at, by account. It counts as told.
@@ -112,6 +112,13 @@ impl Bell {
             }
         }
         rung
+    }
+}
+
+impl Line {
+    fn want(&mut self, at_ms: i64) {
+        self.look_at_ms = self.look_at_ms.min(at_ms);
+        self.is_waiting = true;
     }
 }
 

@@ -196,10 +196,12 @@ async fn with_whole_body(request: Request) -> Result<Request, Problem> {
         while let Some(chunk) = chunks.next().await {
             let chunk = chunk?;
             length = length.saturating_add(chunk.len());
-            match length {
-                ..=BODY_BYTES_MAX => taken.extend_from_slice(&chunk),
-                ..=DROPPED_BYTES_MAX => taken = Vec::new(),
-                _ => break,
+            if length <= BODY_BYTES_MAX {
+                taken.extend_from_slice(&chunk);
+            } else if length <= DROPPED_BYTES_MAX {
+                taken = Vec::new();
+            } else {
+                break;
             }
         }
         Ok::<(), axum::Error>(())

@@ -8,7 +8,7 @@ use crate::local::House;
 
 /// What a value says that its schema does not allow, if anything. Knows the words that our document uses.
 fn wrong(document: &Value, schema: &Value, value: &Value, place: &str) -> Option<String> {
-    let Some(schema) = schema.as_object() else { return None };
+    let schema = schema.as_object()?;
     if let Some(reference) = schema.get("$ref").and_then(Value::as_str) {
         let target = document.pointer(reference.trim_start_matches('#')).unwrap();
         return wrong(document, target, value, place);

@@ -365,7 +365,7 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
                 let _ = output.json_line(&of_account(account, line));
             } else {
                 let count = tick.due.len().saturating_add(tick.more);
-                output.note(&format!(
+                output.note(format!(
                     "{account}: {count} reminders came due; calmirror reminders --due lists them."
                 ));
             }
