@@ -315,9 +315,9 @@ fn reminders_come_when_they_are_due_after_a_sleep_in_one_list_and_never_twice() 
     // It slept, and is itself again.
     house.turn("12:00");
     assert_eq!(due(&watching), [at_ms("10:15"), at_ms("12:00")]);
+    watching.shows("anna", "BUSY");
     watching.stop();
     let again = house.watch();
-    again.shows("anna", "BUSY");
     house.turn("13:00");
     again.shows("anna", "AVAIL");
     again.handle.stop();
