@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | `change` | a line of the change feed: `{"account","seq","event","what","at"}` | its `seq` |
 //! | `presence` | what is shown now, as `GET /v1/presence` says it, and `account`; also at the beginning | |
-//! | `reminder` | `{"account","event","due_at"}` | |
+//! | `reminder` | reminders that came due: `{"account","items":[{"event","due_at"}],"more"}` | |
 //! | `sync` | how a sync ended, as `POST /v1/sync` answers, and `account` | |
 //! | `gap` | `{"account","seq"}`: something is not told; read what you show anew | that `seq` |
 //!

@@ -365,8 +365,9 @@ fn watch(setup: &Setup, output: &mut Output) -> Result<u8, Failure> {
                 let _ = output.json_line(&of_account(account, line));
             } else {
                 let count = tick.due.len().saturating_add(tick.more);
+                let (what, them) = if count == 1 { ("reminder", "it") } else { ("reminders", "them") };
                 output.note(format!(
-                    "{account}: {count} reminders came due; calmirror reminders --due lists them."
+                    "{account}: {count} {what} came due; calmirror reminders --due lists {them}."
                 ));
             }
         }
