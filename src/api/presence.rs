@@ -294,7 +294,7 @@ impl Mirrors {
         account: &Effective,
         call: &TimelineCall,
     ) -> Result<TimelineAnswer, Error> {
-        self.stage(account, &call.place, Some(call), |stage| {
+        self.stage(account, &call.place, Some((call, false)), |stage| {
             let range = stage.range(call, false)?;
             let timeline = stage.scene().timeline(range);
             Ok(stage.timeline(timeline.as_of_ms, &timeline.segments()))
@@ -310,7 +310,7 @@ impl Mirrors {
         account: &Effective,
         call: &TimelineCall,
     ) -> Result<TimelineAnswer, Error> {
-        self.stage(account, &call.place, Some(call), |stage| {
+        self.stage(account, &call.place, Some((call, true)), |stage| {
             let range = stage.range(call, true)?;
             let scene = stage.scene();
             let timeline = scene.timeline(range);
@@ -534,7 +534,7 @@ impl Mirrors {
         &self,
         account: &Effective,
         call: &PresenceCall,
-        range: Option<&TimelineCall>,
+        range: Option<(&TimelineCall, bool)>,
         ask: impl FnOnce(&Stage<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let policy = self.policy(account);
@@ -545,7 +545,7 @@ impl Mirrors {
             };
             let mut stage = Stage { policy, inputs: Inputs::none(), zone: look.zone, now_ms };
             let range = match range {
-                Some(call) => stage.range(call, true)?,
+                Some((call, is_preview)) => stage.range(call, is_preview)?,
                 None => instant(now_ms),
             };
             // What a manual choice and the state at `now` depend on lies around now.

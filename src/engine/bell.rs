@@ -17,6 +17,8 @@ use crate::zones::Zone;
 
 /// After a look that failed.
 const AGAIN_MS: i64 = 15 * 60_000;
+/// Between two looks that nobody asked for: a bound for mistakes.
+const PAUSE_MS: i64 = 1_000;
 
 /// Reminders that came due, in one list.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -98,7 +100,8 @@ impl Bell {
             match looked {
                 Ok((tick, next_ms)) => {
                     line.is_waiting = next_ms.is_some();
-                    line.look_at_ms = next_ms.unwrap_or_else(|| now_ms.saturating_add(DAY_MS));
+                    let next_ms = next_ms.unwrap_or_else(|| now_ms.saturating_add(DAY_MS));
+                    line.look_at_ms = next_ms.max(now_ms.saturating_add(PAUSE_MS));
                     if !tick.due.is_empty() {
                         rung.push((account.clone(), tick));
                     }
@@ -146,6 +149,7 @@ fn look(office: &Office, account: &str, now_ms: i64) -> Result<(ReminderTick, Op
     };
     let told = take_due(&reader, &mut editor, &zone, now_ms)?;
     let due = told.items.iter().map(|one| (one.entry.event.key, one.due_ms)).collect();
-    let next_ms = next_due_ms(&reader, &zone, now_ms)?;
+    // They count as told: whatever happens to the rest, they are.
+    let next_ms = next_due_ms(&reader, &zone, now_ms).unwrap_or(Some(now_ms.saturating_add(AGAIN_MS)));
     Ok((ReminderTick { due, more: told.more }, next_ms))
 }

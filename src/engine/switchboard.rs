@@ -142,6 +142,7 @@ impl Switchboard {
             Ok(Some(ticked)) => ticked,
             // The engine makes the mirror, and its first commit is told.
             Ok(None) => {
+                line.is_started = false;
                 line.next_at_ms = now_ms.saturating_add(AGAIN_MS);
                 return None;
             }
@@ -149,6 +150,8 @@ impl Switchboard {
                 if !was_failing {
                     tracing::warn!(account = %account, error = %error, "presence could not be evaluated; it is tried again");
                 }
+                // What was under way then gets no answer any more: the next one begins anew.
+                line.is_started = false;
                 line.next_at_ms = now_ms.saturating_add(AGAIN_MS);
                 return None;
             }

@@ -106,7 +106,8 @@ fn judge(entry: Entry, put_off: Option<&ReminderRow>, now_ms: i64) -> Option<Rem
             (*until_ms, state, Some(*until_ms))
         }
         None => {
-            let due_ms = entry.start_ms.saturating_sub(i64::from(minutes).saturating_mul(60_000));
+            let lead_ms = i64::from(minutes).saturating_mul(60_000).min(LEAD_MS_MAX);
+            let due_ms = entry.start_ms.saturating_sub(lead_ms);
             let is_over = entry.end_ms.max(entry.start_ms.saturating_add(SHORT_MS)) <= now_ms;
             match (due_ms <= now_ms, is_over) {
                 (true, true) => return None,
@@ -119,15 +120,14 @@ fn judge(entry: Entry, put_off: Option<&ReminderRow>, now_ms: i64) -> Option<Rem
 }
 
 /// The reminders of the user's own calendars that are due, and those that come within `within_ms`, by the time they
-/// come. `zone` says when the day
-/// of an all-day event begins.
+/// come. `zone` says when the day of an all-day event begins.
 ///
 /// # Errors
 /// As every reading.
 pub fn list(reader: &Reader, zone: &Zone, within_ms: i64, now_ms: i64) -> Result<Vec<Reminder>, MirrorError> {
     let to_ms = now_ms.saturating_add(within_ms);
     let window =
-        Window { from_ms: now_ms.saturating_sub(SHORT_MS), to_ms: to_ms.saturating_add(LEAD_MS_MAX) };
+        Window { from_ms: now_ms.saturating_sub(SHORT_MS), to_ms: to_ms.saturating_add(LEAD_MS_MAX + 1) };
     let put_off: BTreeMap<Key, ReminderRow> =
         reader.reminders()?.into_iter().map(|row| (row.event, row)).collect();
     let midnight = |date_ms| zone.midnight_ms(date_ms);

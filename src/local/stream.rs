@@ -200,7 +200,12 @@ impl Teller {
 
     async fn presence(&self) -> String {
         let (mirrors, account) = (self.shared.mirrors.clone(), self.account.clone());
-        let answer = apart(&self.shared, move || mirrors.presence(&account, &PresenceCall::default())).await;
+        let asked = move || {
+            // The policy may have changed since the stream began.
+            let account = mirrors.account(Some(&account.name))?;
+            mirrors.presence(&account, &PresenceCall::default())
+        };
+        let answer = apart(&self.shared, asked).await;
         // An account without a policy, or without a mirror, shows nothing.
         answer.map(|answer| self.event("presence", None, &answer)).unwrap_or_default()
     }
