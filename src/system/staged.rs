@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::ports::{Clock, Pending};
 use crate::system::SystemClock;
 
-/// Names the file of a [`StagedClock`]. Only builds with debug assertions look at it: a night with a clock change is
+/// Names the file of a clock on a stage. Only builds with debug assertions look at it: a night with a clock change is
 /// then lived through by the real program in seconds.
 pub const CLOCK_VARIABLE: &str = "CALMIRROR_CLOCK";
 
